@@ -1,0 +1,26 @@
+//! The words of Epitaph as types: what a client sent (a [`Report`]), what it became (a [`Crash`]), what statistics
+//! count of it (a [`Fact`]), and what travels between functions (a [`Message`]).
+//!
+//! Plain data with a JSON form. Nothing here reads, writes or decides. Every document that is stored or queued carries
+//! its `version`; a reader accepts every version up to its own, and fields are only ever added.
+
+mod crash;
+mod fact;
+mod id;
+mod kind;
+mod message;
+mod number;
+mod report;
+mod time;
+
+pub use crash::{
+    Crash, Frame, Module, Signature, SignatureStep, StepDecision, StoredPayload, System, Thread,
+    Trust, CRASH_VERSION,
+};
+pub use fact::Fact;
+pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
+pub use kind::Kind;
+pub use message::{Message, MessageKind, MESSAGE_SPEC_VERSION};
+pub use number::Address;
+pub use report::{Content, Encoding, Note, NoteReason, Payload, Protocol, Report, Role, REPORT_VERSION};
+pub use time::{Day, ParseTimeError, Timestamp};

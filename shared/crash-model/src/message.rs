@@ -1,0 +1,115 @@
+//! What travels between functions: a CloudEvent.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{ProjectId, Timestamp};
+
+/// The version of CloudEvents that messages are written in.
+pub const MESSAGE_SPEC_VERSION: &str = "1.0";
+
+/// What a message asks for. As a CloudEvent's `type` it is the word in kebab-case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageKind {
+    /// Process the report in `data`.
+    Report,
+}
+
+impl MessageKind {
+    /// The CloudEvent's `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MessageKind::Report => "report",
+        }
+    }
+}
+
+/// Work handed from one function to another: one CloudEvent, in its JSON form wherever the carrier takes text.
+///
+/// Duplicates share `source` and `id`. The `data` is kept as the text that was signed, so that no reader's idea of
+/// number formats or key order can break the signature.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Message {
+    /// [`MESSAGE_SPEC_VERSION`].
+    pub specversion: String,
+    /// The id of what it is about: for a report, the crash id.
+    pub id: String,
+    /// Who it is about: `/projects/{project}`.
+    pub source: String,
+    /// What it asks for.
+    #[serde(rename = "type")]
+    pub kind: MessageKind,
+    /// When the work was accepted; a message that is too old is never acted on blindly.
+    pub time: Timestamp,
+    /// Always `application/json`.
+    pub datacontenttype: String,
+    /// HMAC-SHA256 over the other attributes and the data, in hexadecimal, under the `message` secret.
+    pub epitaphmac: String,
+    /// The document that `kind` calls for.
+    pub data: Box<RawValue>,
+}
+
+impl Message {
+    /// A message that is not signed yet.
+    ///
+    /// # Errors
+    /// When `data` has no JSON form.
+    pub fn new<T: Serialize>(
+        kind: MessageKind,
+        project: ProjectId,
+        id: String,
+        time: Timestamp,
+        data: &T,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            specversion: MESSAGE_SPEC_VERSION.to_owned(),
+            id,
+            source: format!("/projects/{project}"),
+            kind,
+            time,
+            datacontenttype: "application/json".to_owned(),
+            epitaphmac: String::new(),
+            data: serde_json::value::to_raw_value(data)?,
+        })
+    }
+
+    /// The project in `source`; `None` if it names none.
+    pub fn project(&self) -> Option<ProjectId> {
+        self.source.strip_prefix("/projects/")?.parse().ok()
+    }
+
+    /// The document in `data`.
+    ///
+    /// # Errors
+    /// When it is not a `T`.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.data.get())
+    }
+
+    /// The parts that the signature covers, in order. Each is preceded by its length when it is signed, so that no two
+    /// messages give the same bytes.
+    pub fn signed_parts(&self) -> [String; 5] {
+        [
+            self.specversion.clone(),
+            self.id.clone(),
+            self.source.clone(),
+            self.kind.as_str().to_owned(),
+            self.time.to_string(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_keeps_its_data_to_the_letter() {
+        let json = r#"{"specversion":"1.0","id":"a","source":"/projects/7","type":"report","time":"2026-01-31T23:59:59.999Z","datacontenttype":"application/json","epitaphmac":"00","data":{"b":1.0,  "a":1e2}}"#;
+        let message: Message = serde_json::from_str(json).unwrap();
+        assert_eq!(message.data.get(), r#"{"b":1.0,  "a":1e2}"#);
+        assert_eq!(message.project().map(ProjectId::get), Some(7));
+        assert_eq!(serde_json::to_string(&message).unwrap(), json);
+    }
+}
