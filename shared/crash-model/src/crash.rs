@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    report::{Encoding, Note, Protocol, Role},
     Address, CrashId, Kind, ProjectId, SignatureId, Timestamp,
+    report::{Encoding, Note, Protocol, Role},
 };
 
 /// The version of [`Crash`]'s JSON that this code writes.
 pub const CRASH_VERSION: u32 = 1;
-
 
 /// A crash: a report after `process`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -251,7 +251,9 @@ mod tests {
 
     #[test]
     fn an_id_of_another_kind_is_refused() {
-        for text in ["", "1", "{0198c5a0-0000-7000-8000-000000000000}", "0198c5a0-0000-4000-8000-000000000000"] {
+        for text in
+            ["", "1", "{0198c5a0-0000-7000-8000-000000000000}", "0198c5a0-0000-4000-8000-000000000000"]
+        {
             assert!(text.parse::<CrashId>().is_err(), "{text}");
         }
     }

@@ -14,13 +14,13 @@ mod report;
 mod time;
 
 pub use crash::{
-    Crash, Frame, Module, Signature, SignatureStep, StepDecision, StoredPayload, System, Thread,
-    Trust, CRASH_VERSION,
+    CRASH_VERSION, Crash, Frame, Module, Signature, SignatureStep, StepDecision, StoredPayload, System,
+    Thread, Trust,
 };
 pub use fact::Fact;
 pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
 pub use kind::Kind;
-pub use message::{Message, MessageKind, MESSAGE_SPEC_VERSION};
+pub use message::{MESSAGE_SPEC_VERSION, Message, MessageKind};
 pub use number::Address;
-pub use report::{Content, Encoding, Note, NoteReason, Payload, Protocol, Report, Role, REPORT_VERSION};
+pub use report::{Content, Encoding, Note, NoteReason, Payload, Protocol, REPORT_VERSION, Report, Role};
 pub use time::{Day, ParseTimeError, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base64::{engine::general_purpose::STANDARD, Engine as _};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{CrashId, ProjectId, Timestamp};

@@ -20,7 +20,9 @@ pub const SHORTEST_ROOT: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The root is too short to keep anything safe.
-    #[error("has {0} characters; expected at least {SHORTEST_ROOT}, such as the output of `openssl rand -hex 32`")]
+    #[error(
+        "has {0} characters; expected at least {SHORTEST_ROOT}, such as the output of `openssl rand -hex 32`"
+    )]
     TooShort(usize),
     /// A derived secret is not the hexadecimal form that this crate gives.
     #[error("expected 64 hexadecimal digits, as `epitaph secrets` prints them")]

@@ -1,0 +1,179 @@
+//! Where things are in the bucket: the only place that knows the layout.
+//!
+//! ```text
+//! payloads/{project}/{day}/{crash id}/{index}                 a file of a report, as the collector streamed it
+//! payloads/{project}/{day}/{crash id}/{attempt}-{index}.zst   a file that travelled inside the message
+//! crashes/{project}/{day}/{crash id}/{attempt}.json.zst       the crash document
+//! parked/{project}/{id}.json                                  a message that the queue did not take
+//! dead/{id}.json                                              a message that the pipeline could not handle
+//! ```
+//!
+//! Days are of acceptance (UTC), so that retention walks whole prefixes.
+
+use std::{fmt, str::FromStr};
+
+use epitaph_crash_model::{CrashId, Day, ProjectId};
+use object_store::path::Path;
+
+/// A text that cannot be a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a key of the bucket: expected parts of letters, digits, '-', '_' and '.', joined by '/'"
+)]
+pub struct ParseKeyError(String);
+
+/// The key of an object, or the prefix of several. Always relative, without empty parts or parts of dots.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Path);
+
+impl Key {
+    /// A file of a report, written by a collector.
+    pub fn payload(project: ProjectId, crash: CrashId, index: usize) -> Self {
+        Self(Path::from(format!("payloads/{project}/{}/{crash}/{index}", crash.day())))
+    }
+
+    /// A file of a report that travelled inside the message, written zstd-packed by one attempt of `process`.
+    pub fn inline_payload(project: ProjectId, crash: CrashId, attempt: &str, index: usize) -> Self {
+        let attempt = plain(attempt);
+        Self(Path::from(format!("payloads/{project}/{}/{crash}/{attempt}-{index}.zst", crash.day())))
+    }
+
+    /// All files of one report.
+    pub fn payloads_of(project: ProjectId, crash: CrashId) -> Self {
+        Self(Path::from(format!("payloads/{project}/{}/{crash}", crash.day())))
+    }
+
+    /// The crash document that one attempt of `process` wrote.
+    pub fn document(project: ProjectId, crash: CrashId, attempt: &str) -> Self {
+        let attempt = plain(attempt);
+        Self(Path::from(format!("crashes/{project}/{}/{crash}/{attempt}.json.zst", crash.day())))
+    }
+
+    /// All documents of one crash.
+    pub fn documents_of(project: ProjectId, crash: CrashId) -> Self {
+        Self(Path::from(format!("crashes/{project}/{}/{crash}", crash.day())))
+    }
+
+    /// The two trees that hold objects of crashes.
+    pub fn crash_trees() -> [Self; 2] {
+        [Self(Path::from("payloads")), Self(Path::from("crashes"))]
+    }
+
+    /// One day of one project in a tree of [`Key::crash_trees`].
+    pub fn day_of(tree: &Self, project: ProjectId, day: Day) -> Self {
+        Self(Path::from(format!("{tree}/{project}/{day}")))
+    }
+
+    /// One project in a tree of [`Key::crash_trees`].
+    pub fn project_of(tree: &Self, project: ProjectId) -> Self {
+        Self(Path::from(format!("{tree}/{project}")))
+    }
+
+    /// A message that the queue did not take.
+    pub fn parked(project: ProjectId, id: &str) -> Self {
+        Self(Path::from(format!("parked/{project}/{}.json", plain(id))))
+    }
+
+    /// All parked messages.
+    pub fn all_parked() -> Self {
+        Self(Path::from("parked"))
+    }
+
+    /// A dead letter.
+    pub fn dead(id: &str) -> Self {
+        Self(Path::from(format!("dead/{}.json", plain(id))))
+    }
+
+    /// All dead letters.
+    pub fn all_dead() -> Self {
+        Self(Path::from("dead"))
+    }
+
+    /// Whether this is a payload of that crash: a message may name no other.
+    pub fn is_payload_of(&self, project: ProjectId, crash: CrashId) -> bool {
+        let prefix = Self::payloads_of(project, crash);
+        self.0.prefix_matches(&prefix.0) && self.0 != prefix.0
+    }
+
+    /// The crash that an object in one of [`Key::crash_trees`] belongs to.
+    pub fn crash(&self) -> Option<(ProjectId, CrashId)> {
+        let parts: Vec<_> = self.0.parts().collect();
+        let [_, project, _, crash, _] = parts.as_slice() else { return None };
+        Some((project.as_ref().parse().ok()?, crash.as_ref().parse().ok()?))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn from_path(path: Path) -> Self {
+        Self(path)
+    }
+}
+
+/// Ids become parts of keys; whatever else they contain must not.
+fn plain(id: &str) -> String {
+    id.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).take(100).collect()
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.as_ref())
+    }
+}
+
+impl FromStr for Key {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        let is_part = |part: &str| {
+            !part.is_empty() && part.chars().all(is_plain) && part.chars().any(|letter| letter != '.')
+        };
+        if text.len() > 512 || !text.split('/').all(is_part) {
+            return Err(ParseKeyError(text.chars().take(100).collect()));
+        }
+        Path::parse(text).map(Self).map_err(|_| ParseKeyError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_from_its_text() {
+        let crash = CrashId::new();
+        for key in [
+            Key::payload(ProjectId::FIRST, crash, 3),
+            Key::document(ProjectId::FIRST, crash, "attempt"),
+            Key::parked(ProjectId::FIRST, &crash.to_string()),
+            Key::dead("../../etc/passwd"),
+        ] {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn a_payload_key_belongs_to_its_own_crash_only() {
+        let (crash, other) = (CrashId::new(), CrashId::new());
+        let key = Key::payload(ProjectId::FIRST, crash, 0);
+        assert!(key.is_payload_of(ProjectId::FIRST, crash));
+        assert!(!key.is_payload_of(ProjectId::FIRST, other));
+        assert!(!Key::document(ProjectId::FIRST, crash, "0").is_payload_of(ProjectId::FIRST, crash));
+        assert!(!Key::payloads_of(ProjectId::FIRST, crash).is_payload_of(ProjectId::FIRST, crash));
+        assert_eq!(key.crash(), Some((ProjectId::FIRST, crash)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_becomes_a_key_that_leaves_the_bucket(text in "[./a\\\\%\\-]{0,12}") {
+            if let Ok(key) = text.parse::<Key>() {
+                let key = key.to_string();
+                prop_assert!(!key.starts_with('/') && !key.split('/').any(|part| part.is_empty() || part == ".."));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The bucket on a real directory.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+
+use std::fs;
+
+use bytes::Bytes;
+use epitaph_bucket::{Bucket, BucketError, Key, Listed};
+use epitaph_crash_model::{CrashId, ProjectId};
+use futures_util::TryStreamExt;
+
+fn bucket() -> (tempfile::TempDir, Bucket) {
+    let directory = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", directory.path().join("data/bucket").display());
+    (directory, Bucket::open(&location, 0).unwrap())
+}
+
+fn key() -> Key {
+    Key::payload(ProjectId::FIRST, CrashId::new(), 0)
+}
+
+#[tokio::test]
+async fn what_was_put_can_be_read_listed_and_deleted() {
+    let (_directory, bucket) = bucket();
+    let key = key();
+    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
+    assert_eq!(bucket.get(&key, 4).await.unwrap().as_ref(), b"MDMP");
+    let [tree, _] = Key::crash_trees();
+    let listed: Vec<Listed> = bucket.list(&tree).try_collect().await.unwrap();
+    assert_eq!(listed.iter().map(|listed| (&listed.key, listed.size)).collect::<Vec<_>>(), [(&key, 4)]);
+    assert_eq!(bucket.list_names(&tree).await.unwrap(), ["1"]);
+    bucket.delete(&key).await.unwrap();
+    bucket.delete(&key).await.unwrap();
+    assert!(matches!(bucket.get(&key, 4).await, Err(BucketError::NotFound(_))));
+    assert!(!bucket.exists(&key).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_object_larger_than_the_reader_takes_is_not_read() {
+    let (_directory, bucket) = bucket();
+    let key = key();
+    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
+    assert!(matches!(bucket.get(&key, 3).await, Err(BucketError::TooLarge { size: 4, limit: 3, .. })));
+}
+
+#[tokio::test]
+async fn an_upload_of_many_pieces_is_there_only_when_it_is_finished() {
+    let (directory, bucket) = bucket();
+    let key = key();
+    let mut upload = bucket.upload(&key);
+    let piece = Bytes::from(vec![7; 100_000]);
+    for _ in 0..7 {
+        upload.write(piece.clone()).await.unwrap();
+        assert!(!bucket.exists(&key).await.unwrap());
+    }
+    assert_eq!(upload.finish().await.unwrap(), 700_000);
+    let file = directory.path().join("copy");
+    assert_eq!(bucket.download(&key, &file).await.unwrap(), 700_000);
+    assert_eq!(fs::read(file).unwrap(), vec![7; 700_000]);
+}
+
+#[tokio::test]
+async fn what_a_dead_writer_left_is_swept_and_nothing_else() {
+    let (directory, bucket) = bucket();
+    let (kept, dropped) = (key(), key());
+    bucket.put(&kept, Bytes::from_static(b"kept")).await.unwrap();
+    let mut upload = bucket.upload(&dropped);
+    upload.write(Bytes::from(vec![7; 1_000_000])).await.unwrap();
+    drop(upload);
+    // The object store may remove its staged file on its own when the upload is dropped; a killed process cannot.
+    let staged = directory.path().join(format!("data/bucket/{dropped}#99"));
+    fs::create_dir_all(staged.parent().unwrap()).unwrap();
+    fs::write(&staged, b"half").unwrap();
+    assert_eq!(bucket.sweep_unfinished(3600).await.unwrap(), 0, "younger than an hour");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    for path in [&staged, &directory.path().join(format!("data/bucket/{kept}"))] {
+        fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+    assert_eq!(bucket.sweep_unfinished(3600).await.unwrap(), 1);
+    assert!(bucket.exists(&kept).await.unwrap());
+    assert!(!staged.exists());
+}
+
+#[tokio::test]
+async fn a_nearly_full_disk_refuses_writes_and_still_reads() {
+    let (directory, bucket) = bucket();
+    let key = key();
+    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
+    let location = format!("file://{}", directory.path().join("data/bucket").display());
+    let full = Bucket::open(&location, u64::MAX).unwrap();
+    assert!(matches!(full.put(&key, Bytes::from_static(b"more")).await, Err(BucketError::NoSpace { .. })));
+    assert_eq!(full.get(&key, 4).await.unwrap().as_ref(), b"MDMP");
+}
+
+#[test]
+fn a_location_that_cannot_be_used_says_what_can() {
+    for location in ["", "bucket", "ftp://host/path", "file:relative"] {
+        let error = Bucket::open(location, 0).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(location == "file:relative" || error.contains("expected file:///"), "{location}: {error}");
+    }
+}
