@@ -1,5 +1,6 @@
 //! The embedded queue on a real directory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![expect(clippy::panic, reason = "a handler that panics is one of the cases")]
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +29,7 @@ fn consumer(directory: &Path) -> Consumer {
 /// Opens a queue that the last consumer's thread may be about to let go of.
 fn open(directory: &Path, settings: ConsumerSettings) -> Consumer {
     loop {
-        match Consumer::open(directory, settings.clone()) {
+        match Consumer::open(directory, settings) {
             Err(OpenError::Taken(_)) => std::thread::yield_now(),
             opened => return opened.unwrap(),
         }
@@ -244,12 +245,13 @@ async fn every_verdict_of_a_handler_has_its_consequence() {
     }
     let recorder = Arc::new(Recorder::default());
     let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(consume(consumer(directory.path()), Arc::clone(&recorder), 2, stopped));
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn(consume(consumer(directory.path()), Arc::clone(&recorder), 2, stopped));
     while recorder.buried.lock().unwrap().len() < 2 {
         recorder.progress.notified().await;
     }
     stop.send(true).unwrap();
-    running.await.unwrap();
+    running.join_all().await;
     let mut handled = recorder.handled.lock().unwrap().clone();
     handled.sort();
     let expected = [("dead", 1), ("good", 1), ("later", 1), ("later", 1), ("panic", 1), ("panic", 2)];

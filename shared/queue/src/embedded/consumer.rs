@@ -14,7 +14,7 @@ use epitaph_crash_model::Message;
 use super::{create_synced, state::State};
 
 /// How a consumer hands out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ConsumerSettings {
     /// How long a handler may take before the message is handed out again, unless it extends.
     pub visibility: Duration,
@@ -106,7 +106,7 @@ impl Consumer {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Taken(directory.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let state = State::open(directory, settings.clone()).map_err(failed)?;
+        let state = State::open(directory, settings).map_err(failed)?;
         let (commands, inbox) = mpsc::channel();
         let (outbox, deliveries) = tokio::sync::mpsc::channel(settings.in_flight.max(1));
         let thread = Thread { state, commands: commands.clone(), inbox, outbox, _lock: lock };

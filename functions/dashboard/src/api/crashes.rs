@@ -1,0 +1,246 @@
+//! `GET /api/v1/projects/{project}/crashes/{crash}` and `.../issues/{issue}/crashes`.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use epitaph_catalog::CrashRow;
+use epitaph_crash_model::{
+    Address, Crash, CrashId, IssueNumber, Kind, Module, Note, ProjectId, Protocol, Role, SignatureId, SignatureStep,
+    System, Thread, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{cursor, limit};
+use crate::{Dashboard, document::Found, fault::Fault};
+
+const DEFAULT_CRASHES: u32 = 50;
+const MOST_CRASHES: u32 = 1_000;
+
+/// Why a crash has no details although it is counted.
+const GONE: &str = "the crash document is no longer in the bucket; this is what the statistics know";
+const GONE_UNREADABLE: &str = "the payload could not be read; the reason is no longer in the bucket";
+
+/// A crash in a list.
+#[derive(Serialize)]
+struct Listed {
+    id: CrashId,
+    project: ProjectId,
+    kind: Kind,
+    reason: Option<String>,
+    release: Option<String>,
+    environment: Option<String>,
+    signature: String,
+    issue: IssueNumber,
+    received_at: Timestamp,
+    occurred_at: Timestamp,
+    platform: Option<String>,
+    os_version: Option<String>,
+}
+
+impl From<CrashRow> for Listed {
+    fn from(row: CrashRow) -> Self {
+        let fact = row.fact;
+        Self {
+            id: fact.crash_id,
+            project: fact.project,
+            kind: fact.kind,
+            reason: fact.reason,
+            release: fact.release,
+            environment: fact.environment,
+            signature: row.signature_text,
+            issue: row.issue,
+            received_at: fact.received_at,
+            occurred_at: fact.occurred_at,
+            platform: fact.platform,
+            os_version: fact.os_version,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Crashes {
+    crashes: Vec<Listed>,
+    /// What to give as `before` to get the page after this one; `null` on the last.
+    next: Option<CrashId>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    limit: Option<String>,
+    before: Option<String>,
+}
+
+/// The crashes of an issue, newest first, `limit` at most (50), from `before` on.
+pub(super) async fn of_issue(
+    State(dashboard): State<Dashboard>,
+    Path((project, issue)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Crashes>, Fault> {
+    let project = dashboard.project(&project).await?.id;
+    let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
+    let (limit, before) =
+        (limit(asked.limit.as_deref(), DEFAULT_CRASHES, MOST_CRASHES)?, cursor(asked.before.as_deref())?);
+    let catalog = dashboard.catalog();
+    catalog.issue(project, issue, Some(Timestamp::now())).await?.ok_or(Fault::NoSuchIssue)?;
+    let mut rows = catalog.issue_crashes(project, issue, limit + 1, before).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.fact.crash_id);
+    Ok(Json(Crashes { crashes: rows.into_iter().map(Listed::from).collect(), next }))
+}
+
+/// One crash: its document, with the signature as its text, and with what the catalog adds.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    version: u32,
+    id: CrashId,
+    project: ProjectId,
+    kind: Kind,
+    issue: IssueNumber,
+    signature: String,
+    signature_id: SignatureId,
+    signature_rules: Option<u32>,
+    signature_steps: Vec<SignatureStep>,
+    reason: Option<String>,
+    address: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assertion: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<&'static str>,
+    release: Option<String>,
+    environment: Option<String>,
+    received_at: Timestamp,
+    occurred_at: Timestamp,
+    platform: Option<String>,
+    os_version: Option<String>,
+    system: System,
+    uptime_seconds: Option<u64>,
+    user: Option<String>,
+    weight: u32,
+    protocol: Option<Protocol>,
+    client: Option<String>,
+    crashing_thread: Option<usize>,
+    threads: Vec<Thread>,
+    modules: Vec<Module>,
+    annotations: BTreeMap<String, String>,
+    payloads: Vec<PayloadAnswer>,
+    notes: Vec<Note>,
+}
+
+/// A file of a crash, and where to download it.
+#[derive(Serialize)]
+struct PayloadAnswer {
+    index: usize,
+    role: Role,
+    name: String,
+    content_type: Option<String>,
+    size: u64,
+    url: String,
+}
+
+/// One crash; 404 until it is processed.
+pub(super) async fn one(
+    State(dashboard): State<Dashboard>,
+    Path((project, crash)): Path<(String, String)>,
+) -> Result<Json<Answer>, Fault> {
+    let project = dashboard.project(&project).await?.id;
+    let crash = crash.parse().map_err(|_| Fault::NoSuchCrash)?;
+    Ok(Json(Answer::from(dashboard.find(project, crash).await?)))
+}
+
+impl From<Found> for Answer {
+    fn from(found: Found) -> Self {
+        let known = Self::of_row(found.row);
+        match found.document {
+            Some(document) => known.with(document),
+            None => known,
+        }
+    }
+}
+
+impl Answer {
+    /// What is known without the document.
+    fn of_row(row: CrashRow) -> Self {
+        let fact = row.fact;
+        Self {
+            version: epitaph_crash_model::CRASH_VERSION,
+            id: fact.crash_id,
+            project: fact.project,
+            kind: fact.kind,
+            issue: row.issue,
+            signature: row.signature_text,
+            signature_id: fact.signature,
+            signature_rules: None,
+            signature_steps: Vec::new(),
+            reason: fact.reason,
+            address: None,
+            assertion: None,
+            unreadable: fact.unreadable.then(|| GONE_UNREADABLE.to_owned()),
+            incomplete: Some(GONE),
+            release: fact.release,
+            environment: fact.environment,
+            received_at: fact.received_at,
+            occurred_at: fact.occurred_at,
+            system: System {
+                os: fact.platform.clone(),
+                os_version: fact.os_version.clone(),
+                arch: fact.arch,
+                ..System::default()
+            },
+            platform: fact.platform,
+            os_version: fact.os_version,
+            uptime_seconds: fact.uptime_seconds,
+            user: fact.user,
+            weight: fact.weight,
+            protocol: None,
+            client: None,
+            crashing_thread: None,
+            threads: Vec::new(),
+            modules: Vec::new(),
+            annotations: BTreeMap::new(),
+            payloads: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The document's word goes before the fact's, which may be cut; the signature and the issue are the catalog's.
+    fn with(self, crash: Crash) -> Self {
+        let address = format!("/api/v1/projects/{}/crashes/{}", self.project, self.id);
+        let payload = |(index, file): (usize, epitaph_crash_model::StoredPayload)| PayloadAnswer {
+            index,
+            role: file.role,
+            name: file.name,
+            content_type: file.content_type,
+            size: file.size,
+            url: format!("{address}/payloads/{index}"),
+        };
+        Self {
+            version: crash.version,
+            signature_rules: Some(crash.signature.rules),
+            signature_steps: crash.signature.steps,
+            reason: crash.reason,
+            address: crash.address,
+            assertion: crash.assertion,
+            unreadable: crash.unreadable,
+            incomplete: None,
+            release: crash.release,
+            environment: crash.environment,
+            system: crash.system,
+            uptime_seconds: crash.uptime_seconds,
+            protocol: Some(crash.protocol),
+            client: crash.client,
+            crashing_thread: crash.crashing_thread,
+            threads: crash.threads,
+            modules: crash.modules,
+            annotations: crash.annotations,
+            payloads: crash.payloads.into_iter().enumerate().map(payload).collect(),
+            notes: crash.notes,
+            ..self
+        }
+    }
+}

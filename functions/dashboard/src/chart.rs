@@ -1,0 +1,194 @@
+//! Bars over time, and shares of a whole, as the templates draw them.
+
+use epitaph_catalog::{Share, TrendPoint};
+use epitaph_crash_model::Kind;
+
+use crate::{
+    period::Grid,
+    shown::{clock, day, line, number, percent, short_day},
+    texts::Texts,
+};
+
+/// Bars of equal width over equal pieces of time. In units of the drawing, a bar is 10 wide and at most 100 high.
+pub(crate) struct Chart {
+    pub(crate) width: usize,
+    pub(crate) bars: Vec<Bar>,
+    /// What the top line stands for.
+    pub(crate) top: String,
+    /// What the line at half height stands for; empty where that is no whole number.
+    pub(crate) half: String,
+    /// What stands under it, at equal distances from its left edge on.
+    pub(crate) ticks: Vec<String>,
+    /// For those who do not see it.
+    pub(crate) summary: String,
+}
+
+/// One bar.
+pub(crate) struct Bar {
+    pub(crate) left: usize,
+    pub(crate) height: u64,
+    pub(crate) label: String,
+}
+
+impl Chart {
+    pub(crate) fn new(points: &[TrendPoint], grid: Grid, t: &Texts) -> Self {
+        let mut chart = Self::small(points, t);
+        let top = round_up(points.iter().map(|point| point.count).max().unwrap_or_default());
+        for (bar, point) in chart.bars.iter_mut().zip(points) {
+            bar.height = height(point.count, top);
+            let start = format!("{} {}", day(point.start), clock(point.start, false));
+            bar.label = (t.bar)(&start, &number(point.count));
+        }
+        chart.top = number(top);
+        chart.half = if top.is_multiple_of(2) { number(top / 2) } else { String::new() };
+        let apart = (points.len() / grid.ticks.max(1) as usize).max(1);
+        let tick = |point: &TrendPoint| {
+            if grid.is_of_days() { short_day(point.start) } else { clock(point.start, false) }
+        };
+        chart.ticks = points.iter().step_by(apart).map(tick).collect();
+        chart
+    }
+
+    /// Without lines, labels and room above.
+    pub(crate) fn small(points: &[TrendPoint], t: &Texts) -> Self {
+        let most = points.iter().map(|point| point.count).max().unwrap_or_default();
+        let total = points.iter().map(|point| point.count).sum();
+        let bar = |(index, point): (usize, &TrendPoint)| Bar {
+            left: index * 10,
+            height: height(point.count, most),
+            label: String::new(),
+        };
+        Self {
+            width: points.len() * 10,
+            bars: points.iter().enumerate().map(bar).collect(),
+            top: String::new(),
+            half: String::new(),
+            ticks: Vec::new(),
+            summary: (t.chart)(&number(total), &number(most)),
+        }
+    }
+}
+
+/// A bar that stands for something can be seen, however small.
+fn height(count: u64, most: u64) -> u64 {
+    if count == 0 { 0 } else { scaled(count, most).max(2) }
+}
+
+/// `part` of `whole`, of 100.
+fn scaled(part: u64, whole: u64) -> u64 {
+    let scaled = u128::from(part) * 100 / u128::from(whole.max(1));
+    u64::try_from(scaled).unwrap_or(100).min(100)
+}
+
+/// The next number above that people count in: 1, 2, 4, 10, 20, 40, ...
+fn round_up(number: u64) -> u64 {
+    let mut power = 1_u64;
+    loop {
+        for step in [1, 2, 4, 6] {
+            let round = power.saturating_mul(step);
+            if round >= number {
+                return round;
+            }
+        }
+        power = power.saturating_mul(10);
+    }
+}
+
+/// Parts of a whole, largest first.
+#[derive(Default)]
+pub(crate) struct Shares {
+    pub(crate) rows: Vec<ShareRow>,
+}
+
+/// One part.
+pub(crate) struct ShareRow {
+    pub(crate) label: String,
+    pub(crate) count: String,
+    pub(crate) percent: String,
+    /// Of 100.
+    pub(crate) width: u64,
+    /// Its colour, if it is a kind.
+    pub(crate) kind: Option<Kind>,
+    /// Whether the label is ours, rather than a value.
+    pub(crate) plain: bool,
+}
+
+impl Shares {
+    /// `whole`: what the shares are parts of; what they leave over is shown as others.
+    pub(crate) fn new(shares: &[Share], whole: u64, t: &Texts) -> Self {
+        let named: u64 = shares.iter().map(|share| share.count).sum();
+        let whole = whole.max(named);
+        let row = |label: String, count: u64, plain| ShareRow {
+            label,
+            count: number(count),
+            percent: percent(count, whole),
+            width: scaled(count, whole),
+            kind: None,
+            plain,
+        };
+        let mut rows: Vec<_> = shares
+            .iter()
+            .map(|share| match &share.value {
+                Some(value) => row(line(value), share.count, false),
+                None => row(t.not_told.to_owned(), share.count, true),
+            })
+            .collect();
+        if whole > named && !rows.is_empty() {
+            rows.push(row(t.others.to_owned(), whole - named, true));
+        }
+        Self { rows }
+    }
+
+    /// Parts that are kinds of crashes, in their words and colours.
+    pub(crate) fn of_kinds(shares: &[Share], t: &Texts) -> Self {
+        let mut kinds = Self::new(shares, 0, t);
+        for (row, share) in kinds.rows.iter_mut().zip(shares) {
+            row.kind = share.value.as_deref().and_then(|value| value.parse().ok());
+            if let Some(kind) = row.kind {
+                row.label = (t.kind)(kind).to_owned();
+            }
+        }
+        kinds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use epitaph_crash_model::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{period::Period, texts::ENGLISH};
+
+    proptest! {
+        #[test]
+        fn every_bar_fits_and_every_crash_can_be_seen(counts in proptest::collection::vec(any::<u32>(), 1..100)) {
+            let points: Vec<_> = counts
+                .iter()
+                .map(|&count| TrendPoint { start: Timestamp::from_millis(0), count: u64::from(count) })
+                .collect();
+            let grid = Period::Day.grid(Timestamp::from_millis(0));
+            for chart in [Chart::new(&points, grid, &ENGLISH), Chart::small(&points, &ENGLISH)] {
+                for (bar, &count) in chart.bars.iter().zip(&counts) {
+                    prop_assert!(bar.height <= 100);
+                    prop_assert_eq!(bar.height > 0, count > 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_top_line_is_a_round_number() {
+        let round = [0, 1, 3, 5, 7, 11, 99, 250, 3_000].map(round_up);
+        assert_eq!(round, [1, 1, 4, 6, 10, 20, 100, 400, 4_000]);
+        assert_eq!(round_up(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn what_no_share_names_is_shown_as_others() {
+        let share = |value: Option<&str>, count| Share { value: value.map(str::to_owned), count };
+        let shares = Shares::new(&[share(Some("1.0"), 6), share(None, 2)], 10, &ENGLISH);
+        let rows: Vec<_> = shares.rows.iter().map(|row| (row.label.as_str(), row.percent.as_str())).collect();
+        assert_eq!(rows, [("1.0", "60%"), ("not told", "20%"), ("Others", "20%")]);
+    }
+}

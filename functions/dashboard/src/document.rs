@@ -1,0 +1,79 @@
+//! Reading one crash: the catalog's row, and the document in the bucket that it names.
+
+use std::io::Read as _;
+
+use epitaph_bucket::{BucketError, Key};
+use epitaph_catalog::CrashRow;
+use epitaph_crash_model::{Crash, CrashId, ProjectId};
+
+use crate::{Dashboard, fault::Fault};
+
+/// The most bytes of a crash document, packed or unpacked.
+const DOCUMENT_LIMIT: u64 = 64 << 20;
+
+/// A crash as far as it is still known.
+pub(crate) struct Found {
+    pub(crate) row: CrashRow,
+    /// `None` when the bucket no longer has it.
+    pub(crate) document: Option<Crash>,
+}
+
+/// A crash document that cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum DocumentError {
+    #[error("the crash document has more than {DOCUMENT_LIMIT} bytes")]
+    TooLarge,
+    #[error("the crash document cannot be unpacked")]
+    Packing(#[source] std::io::Error),
+    #[error("the crash document is not of a form that this version reads")]
+    Form(#[source] serde_json::Error),
+    #[error("reading the crash document was broken off")]
+    BrokenOff(#[source] tokio::task::JoinError),
+}
+
+impl Dashboard {
+    /// One crash of a project.
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchCrash`] until it is processed and after it has expired.
+    pub(crate) async fn find(&self, project: ProjectId, crash: CrashId) -> Result<Found, Fault> {
+        let row = self.catalog().crash(project, crash).await?.ok_or(Fault::NoSuchCrash)?;
+        let key = Key::document(project, crash, &row.attempt);
+        let document = match self.bucket().get(&key, DOCUMENT_LIMIT).await {
+            // Unpacking and parsing a large one takes a while, and others wait for this thread.
+            Ok(packed) => Some(
+                tokio::task::spawn_blocking(move || read(&packed, DOCUMENT_LIMIT))
+                    .await
+                    .map_err(DocumentError::BrokenOff)
+                    .flatten()
+                    .map_err(Fault::broken)?,
+            ),
+            Err(BucketError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Found { row, document })
+    }
+}
+
+fn read(packed: &[u8], limit: u64) -> Result<Crash, DocumentError> {
+    let unpacked = zstd::stream::read::Decoder::new(packed).map_err(DocumentError::Packing)?;
+    let mut json = Vec::new();
+    unpacked.take(limit + 1).read_to_end(&mut json).map_err(DocumentError::Packing)?;
+    if json.len() as u64 > limit {
+        return Err(DocumentError::TooLarge);
+    }
+    serde_json::from_slice(&json).map_err(DocumentError::Form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_unpacks_to_more_than_its_limit_is_given_up_on() {
+        let bomb = zstd::encode_all(std::io::repeat(b' ').take(10_000), 3).unwrap();
+        assert!(matches!(read(&bomb, 9_999), Err(DocumentError::TooLarge)));
+        assert!(matches!(read(&bomb, 10_000), Err(DocumentError::Form(_))));
+        assert!(matches!(read(b"not zstd at all", 10_000), Err(DocumentError::Packing(_))));
+    }
+}

@@ -1,0 +1,146 @@
+//! The dashboard: pages for people, and a JSON API for programs, over the catalog and the bucket.
+//!
+//! Nothing is answered without the admin token or a session that it opened, except `/login` and the static files.
+//! Pages work without scripts; a strict Content-Security-Policy allows no inline ones.
+
+mod api;
+mod assets;
+mod chart;
+mod door;
+mod fault;
+mod hosts;
+mod document;
+mod pages;
+mod period;
+mod session;
+mod shown;
+mod texts;
+mod visitor;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts},
+    http::request::Parts,
+    middleware::{from_fn, from_fn_with_state},
+};
+use epitaph_bucket::Bucket;
+use epitaph_catalog::{Catalog, Project};
+use epitaph_crash_model::ProjectId;
+use epitaph_secrets::Secret;
+
+use crate::{
+    assets::Assets,
+    fault::Fault,
+    hosts::Hosts,
+    session::Sessions,
+    visitor::{Theme, Visitor},
+};
+
+/// The largest body that any route takes, in bytes: a form with a token in it.
+const BODY_LIMIT: usize = 16 * 1024;
+
+/// What the dashboard is told from outside.
+pub struct DashboardSettings {
+    /// The URL that people and games reach this installation by, such as `https://crashes.example.com`, without a
+    /// path. `None`: whatever name a request uses, over http.
+    pub public_url: Option<String>,
+    /// Hosts that are answered besides localhost and the public URL's.
+    pub allowed_hosts: Vec<String>,
+    /// The admin token: a password for the pages, and the bearer token of the API.
+    pub token: String,
+    /// Signs sessions ([`epitaph_secrets::Purpose::Session`]).
+    pub session: Secret,
+    /// Makes the keys that pages show ([`epitaph_secrets::Purpose::Ingest`]).
+    pub ingest: Secret,
+}
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+pub struct Dashboard(Arc<Inner>);
+
+struct Inner {
+    public_url: Option<String>,
+    hosts: Hosts,
+    sessions: Sessions,
+    ingest: Secret,
+    assets: Assets,
+    catalog: Catalog,
+    bucket: Bucket,
+}
+
+impl Dashboard {
+    /// A dashboard over a catalog and a bucket. No I/O.
+    pub fn new(settings: DashboardSettings, catalog: Catalog, bucket: Bucket) -> Self {
+        let public_url = settings.public_url.map(|url| url.trim_end_matches('/').to_owned());
+        let secure = public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+        Self(Arc::new(Inner {
+            hosts: Hosts::new(public_url.as_deref(), &settings.allowed_hosts),
+            sessions: Sessions::new(settings.session, settings.token, secure),
+            ingest: settings.ingest,
+            assets: Assets::new(),
+            public_url,
+            catalog,
+            bucket,
+        }))
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    pub(crate) fn assets(&self) -> &Assets {
+        &self.0.assets
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.0.bucket
+    }
+
+    /// The URL that games reach this installation by, without a slash at its end.
+    pub(crate) fn base_url(&self, visitor: &Visitor) -> String {
+        self.0.public_url.clone().unwrap_or_else(|| format!("http://{}", visitor.host))
+    }
+
+    /// The key that a project's clients authenticate with.
+    pub(crate) fn key(&self, project: ProjectId) -> String {
+        self.0.ingest.project_key(project, 0)
+    }
+
+    /// The project that an address names.
+    pub(crate) async fn project(&self, named: &str) -> Result<Project, Fault> {
+        let id = named.parse().map_err(|_| Fault::NoSuchProject)?;
+        self.catalog().project(id).await?.ok_or(Fault::NoSuchProject)
+    }
+}
+
+/// All routes of the dashboard, with a fallback for addresses that do not exist.
+pub fn router(dashboard: Dashboard) -> Router {
+    let private = Router::new().merge(pages::routes()).merge(api::routes()).route_layer(from_fn(door::require_session));
+    Router::new()
+        .merge(private)
+        .merge(pages::public_routes())
+        .merge(assets::routes())
+        .fallback(async || Fault::NoSuchPage)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn_with_state(dashboard.clone(), door::pass))
+        .with_state(dashboard)
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        // The door puts one into every request that it lets pass.
+        parts.extensions.get::<Visitor>().cloned().ok_or(Fault::SignIn)
+    }
+}

@@ -1,0 +1,49 @@
+//! `GET /projects/{project}/connect`: how to send crashes.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use epitaph_crash_model::ProjectId;
+
+use super::{Page, html};
+use crate::{Dashboard, fault::Fault, visitor::Visitor};
+
+/// What a client is configured with.
+pub(crate) struct Connect {
+    pub(crate) curl: String,
+    pub(crate) minidump_url: String,
+    pub(crate) dsn: String,
+}
+
+impl Connect {
+    pub(crate) fn new(dashboard: &Dashboard, visitor: &Visitor, project: ProjectId) -> Self {
+        let (base, key) = (dashboard.base_url(visitor), dashboard.key(project));
+        let (scheme, host) = base.split_once("://").unwrap_or(("http", &base));
+        let minidump_url = format!("{base}/api/{project}/minidump/?sentry_key={key}");
+        Self {
+            curl: format!(
+                "curl -F upload_file_minidump=@crash.dmp -F prod=MyGame -F ver=1.2.3 \\\n  '{minidump_url}'"
+            ),
+            dsn: format!("{scheme}://{key}@{host}/{project}"),
+            minidump_url,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "connect.html")]
+struct ConnectView<'a> {
+    page: Page<'a>,
+    connect: Connect,
+}
+
+pub(crate) async fn show(
+    State(dashboard): State<Dashboard>,
+    visitor: Visitor,
+    Path(project): Path<String>,
+) -> Result<Response, Fault> {
+    let (page, project) = Page::of(&dashboard, &visitor, &project, "connect").await?;
+    html(&ConnectView { page, connect: Connect::new(&dashboard, &visitor, project.id) })
+}

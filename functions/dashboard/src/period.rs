@@ -1,0 +1,157 @@
+//! The span of time that a list or a chart is about.
+
+use epitaph_crash_model::Timestamp;
+
+use crate::texts::Texts;
+
+const MINUTE: i64 = 60 * 1000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A span that ends now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Period {
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    All,
+}
+
+/// A span cut into equal pieces, whose edges lie on round times, so that a bar does not change as the clock goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) pieces: u32,
+    /// Milliseconds of one piece.
+    pub(crate) piece: i64,
+    /// How many labels stand under it; divides `pieces`.
+    pub(crate) ticks: u32,
+}
+
+impl Period {
+    /// Those that pages offer.
+    pub(crate) const OFFERED: [Period; 4] = [Period::Day, Period::Week, Period::Month, Period::Quarter];
+
+    const ALL: [Period; 6] =
+        [Period::Hour, Period::Day, Period::Week, Period::Month, Period::Quarter, Period::All];
+
+    /// The word in addresses and in the API.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Period::Hour => "1h",
+            Period::Day => "24h",
+            Period::Week => "7d",
+            Period::Month => "30d",
+            Period::Quarter => "90d",
+            Period::All => "all",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|period| period.word() == text)
+    }
+
+    /// The one that a page was asked for. A page always shows something: what it does not know is a week.
+    pub(crate) fn of_page(word: Option<&str>) -> Self {
+        match word.and_then(Self::parse) {
+            // Bars of equal width need a beginning.
+            Some(Period::All) => Period::Quarter,
+            Some(period) => period,
+            None => Period::Week,
+        }
+    }
+
+    /// What a page calls it.
+    pub(crate) fn label(self, t: &Texts) -> &'static str {
+        match self {
+            Period::Hour => t.last_hour,
+            Period::Day => t.last_24_hours,
+            Period::Week => t.last_7_days,
+            Period::Month => t.last_30_days,
+            Period::Quarter | Period::All => t.last_90_days,
+        }
+    }
+
+    /// Its beginning, to the millisecond; `None` where it has none.
+    pub(crate) fn since(self, now: Timestamp) -> Option<Timestamp> {
+        let length = match self {
+            Period::Hour => HOUR,
+            Period::Day => DAY,
+            Period::Week => 7 * DAY,
+            Period::Month => 30 * DAY,
+            Period::Quarter => 90 * DAY,
+            Period::All => return None,
+        };
+        Some(now.plus_millis(-length))
+    }
+
+    /// The pieces of the large chart.
+    pub(crate) fn grid(self, now: Timestamp) -> Grid {
+        let (pieces, piece, ticks) = match self {
+            Period::Hour => (60, MINUTE, 6),
+            Period::Day => (48, HOUR / 2, 6),
+            Period::Week => (56, 3 * HOUR, 7),
+            Period::Month => (60, 12 * HOUR, 6),
+            Period::Quarter | Period::All => (90, DAY, 6),
+        };
+        let until = (now.as_millis().div_euclid(piece) + 1) * piece;
+        let since = until - i64::from(pieces) * piece;
+        Grid {
+            since: Timestamp::from_millis(since),
+            until: Timestamp::from_millis(until),
+            pieces,
+            piece,
+            ticks,
+        }
+    }
+
+    /// Pieces of a small chart over the same span as the large one's.
+    pub(crate) fn few_pieces(self) -> u32 {
+        match self {
+            Period::Hour | Period::Month | Period::Quarter | Period::All => 30,
+            Period::Day => 24,
+            Period::Week => 28,
+        }
+    }
+}
+
+impl Grid {
+    /// The beginning of the grid of the same size before this one.
+    pub(crate) fn before(self) -> Timestamp {
+        Timestamp::from_millis(2 * self.since.as_millis() - self.until.as_millis())
+    }
+
+    /// Whether its labels are days, rather than times of a day.
+    pub(crate) fn is_of_days(self) -> bool {
+        self.piece * i64::from(self.pieces) > 2 * DAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_has_round_edges_and_ends_with_the_piece_that_holds_now() {
+        let now: Timestamp = "2026-01-31T13:37:59.999Z".parse().unwrap();
+        for period in Period::ALL {
+            let grid = period.grid(now);
+            assert!(grid.since < now && now < grid.until, "{period:?}");
+            assert_eq!(grid.until.as_millis() - grid.since.as_millis(), grid.piece * i64::from(grid.pieces));
+            assert_eq!(grid.since.as_millis() % grid.piece, 0, "{period:?}");
+            assert!(period.since(now).is_none_or(|since| since <= grid.since), "{period:?}");
+            assert_eq!(grid.pieces % grid.ticks, 0, "{period:?}");
+            assert_eq!(Period::parse(period.word()), Some(period));
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_asked_for_an_unknown_period_shows_a_week() {
+        assert_eq!(Period::of_page(Some("24h")), Period::Day);
+        assert_eq!(Period::of_page(Some("1 fortnight")), Period::Week);
+        assert_eq!(Period::of_page(None), Period::Week);
+    }
+}

@@ -1,0 +1,147 @@
+//! Receives minidumps.
+//!
+//! | route                                    | client              | 200 answers              |
+//! | ---------------------------------------- | ------------------- | ------------------------ |
+//! | `POST /api/{project}/minidump/`          | Crashpad, Breakpad  | the report's id          |
+//! | `POST /submit?project=1&sentry_key=...`  | Socorro's clients   | `CrashID=bp-<id>`        |
+//!
+//! Either takes `multipart/form-data` with the minidump as `upload_file_minidump`, or the minidump itself as the body.
+//! A minidump may be packed with gzip or zstd, and so may the body. The answer to a request that was accepted is always
+//! 200 and never comes before the report is durable; 429 is never answered, since no minidump client knows it.
+
+mod form;
+mod raw;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use epitaph_crash_model::{CrashId, ProjectId, Protocol};
+use epitaph_ingest::{Cause, Collector, Refusal, body, draft::Draft, keys, multipart};
+
+/// The names in a query that are ours, and no annotations.
+const OWN_NAMES: [&str; 2] = ["sentry_key", "project"];
+
+/// The routes of this function.
+pub fn router(collector: Collector) -> Router {
+    Router::new()
+        .route("/api/{project}/minidump/", post(minidump))
+        .route("/api/{project}/minidump", post(minidump))
+        .route("/submit", post(submit))
+        .with_state(Arc::new(collector))
+}
+
+/// As Crashpad and Breakpad post: answers with the id alone.
+async fn minidump(
+    State(collector): State<Arc<Collector>>,
+    Path(project): Path<String>,
+    request: Request,
+) -> Response {
+    match receive(&collector, Some(&project), request).await {
+        Ok(id) => text(StatusCode::OK, id.to_string()),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// As Mozilla's clients post to Socorro: answers in its words.
+async fn submit(State(collector): State<Arc<Collector>>, request: Request) -> Response {
+    match receive(&collector, None, request).await {
+        Ok(id) => text(StatusCode::OK, format!("CrashID=bp-{id}\n")),
+        Err(refusal) if refusal.cause.status() == StatusCode::BAD_REQUEST => {
+            text(StatusCode::BAD_REQUEST, format!("Discarded=malformed_{}\n", refusal.cause.as_str()))
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    let mut response = (status, body).into_response();
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+/// Receives one report. A project of `None` is looked for in the query, as Socorro's path names none.
+async fn receive(collector: &Collector, project: Option<&str>, request: Request) -> Result<CrashId, Refusal> {
+    let (parts, body) = request.into_parts();
+    let result = match authenticated_project(collector, project, &parts) {
+        Ok(id) => {
+            let socorro = project.is_none();
+            match collector.read(&parts.headers, body).await {
+                Ok(reader) => draft(collector, id, socorro, &parts, reader).await,
+                Err(unread) => Err(unread.linger().await),
+            }
+        }
+        Err(refusal) => {
+            body::linger(body).await;
+            Err(refusal)
+        }
+    };
+    let accepted = match result {
+        Ok(draft) => collector.accept(draft).await,
+        Err(refusal) => Err(refusal),
+    };
+    accepted.inspect_err(|refusal| collector.count_refused(refusal))
+}
+
+fn authenticated_project(
+    collector: &Collector,
+    project: Option<&str>,
+    parts: &Parts,
+) -> Result<ProjectId, Refusal> {
+    let project = match project {
+        Some(project) => project.to_owned(),
+        None => {
+            let query = parts.uri.query().unwrap_or_default();
+            keys::query_values(query, "project").next().unwrap_or_else(|| ProjectId::FIRST.to_string())
+        }
+    };
+    let project = project.parse().map_err(|error| {
+        Refusal::new(Cause::Unauthorized, format!("the project in the address is wrong: {error}"))
+    })?;
+    collector.authenticate(parts, project)?;
+    Ok(project)
+}
+
+/// Reads the body into a report. What it has of a minidump that is whole is kept, whatever comes after.
+async fn draft(
+    collector: &Collector,
+    project: ProjectId,
+    socorro: bool,
+    parts: &Parts,
+    mut reader: body::BodyReader,
+) -> Result<Draft, Refusal> {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = content_type.is_some_and(|content_type| {
+        content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
+    });
+    let protocol = match (is_form, socorro) {
+        (_, true) => Protocol::Socorro,
+        (true, false) => Protocol::Multipart,
+        (false, false) => Protocol::RawMinidump,
+    };
+    let mut draft = collector.draft(project, protocol, &parts.headers);
+    let received = if is_form {
+        let boundary = content_type.and_then(multipart::boundary_of);
+        form::receive(&mut draft, boundary.as_deref(), &mut reader).await
+    } else {
+        raw::receive(&mut draft, &mut reader).await
+    };
+    if let Err(refusal) = received {
+        reader.linger().await;
+        draft.discard().await;
+        return Err(refusal);
+    }
+    // Crashpad repeats product, version and guid in the query; a field of the same name has the first word.
+    for (name, value) in keys::query_pairs(parts.uri.query().unwrap_or_default()) {
+        if !OWN_NAMES.contains(&name.as_str()) {
+            draft.annotate(name, value);
+        }
+    }
+    Ok(draft)
+}

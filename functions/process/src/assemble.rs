@@ -1,0 +1,154 @@
+//! From a report and its verdict to a crash.
+
+use std::collections::BTreeMap;
+
+use epitaph_crash_model::{CRASH_VERSION, Crash, Report, Signature, StoredPayload};
+use epitaph_signature::Unsigned;
+
+use crate::{
+    kind,
+    parsed::{Parsed, Unreadable, Verdict},
+};
+
+/// The annotations that name a release, best first. Electron sends its own version as `ver` and the game's as
+/// `_version`; `Version` is Mozilla's.
+const RELEASE_NAMES: [&str; 7] =
+    ["sentry[release]", "release", "_version", "version", "ver", "Version", "app_version"];
+
+/// The annotations that name an environment, best first. `ReleaseChannel` is Mozilla's.
+const ENVIRONMENT_NAMES: [&str; 6] =
+    ["sentry[environment]", "environment", "env", "ReleaseChannel", "release_channel", "channel"];
+
+/// The longest release or environment, in characters: they are labels, and every fact holds them.
+const LONGEST_LABEL: usize = 200;
+
+/// Puts a crash together and signs it. `payloads` is where the report's files are kept now.
+pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayload>) -> Crash {
+    let (parsed, unreadable) = match verdict {
+        Verdict::Parsed(parsed) => (Some(*parsed), None),
+        Verdict::Unreadable(unreadable) => (None, Some(unreadable)),
+    };
+    // The request's annotations win over the dump's: an uploader may correct what the game wrote long before.
+    let mut annotations = parsed.as_ref().map(|parsed| parsed.annotations.clone()).unwrap_or_default();
+    annotations.extend(report.annotations);
+    let kind = kind::of(parsed.as_ref(), &annotations);
+    let signature = sign(parsed.as_ref(), unreadable.as_ref(), kind);
+    let parsed = parsed.unwrap_or_default();
+    Crash {
+        version: CRASH_VERSION,
+        id: report.id,
+        project: report.project,
+        kind,
+        protocol: report.protocol,
+        client: report.client,
+        received_at: report.received_at,
+        occurred_at: parsed.occurred_at,
+        release: label(&annotations, &RELEASE_NAMES),
+        environment: label(&annotations, &ENVIRONMENT_NAMES),
+        reason: parsed.reason,
+        address: parsed.address,
+        assertion: parsed.assertion,
+        unreadable: unreadable.map(|unreadable| unreadable.message),
+        signature,
+        crashing_thread: parsed.crashing_thread,
+        threads: parsed.threads,
+        modules: parsed.modules,
+        system: parsed.system,
+        uptime_seconds: parsed.uptime_seconds,
+        annotations,
+        payloads,
+        notes: report.notes,
+        weight: report.weight,
+    }
+}
+
+fn sign(
+    parsed: Option<&Parsed>,
+    unreadable: Option<&Unreadable>,
+    kind: epitaph_crash_model::Kind,
+) -> Signature {
+    if let Some(unreadable) = unreadable {
+        return epitaph_signature::unreadable(&unreadable.class);
+    }
+    let thread = parsed.and_then(|parsed| parsed.threads.get(parsed.crashing_thread?));
+    let frames = thread.map(|thread| thread.frames.as_slice()).unwrap_or_default();
+    epitaph_signature::sign(&Unsigned {
+        frames,
+        kind,
+        reason: parsed.and_then(|parsed| parsed.reason.as_deref()),
+    })
+}
+
+/// The first of these annotations that says something.
+fn label(annotations: &BTreeMap<String, String>, names: &[&str]) -> Option<String> {
+    let values = names.iter().filter_map(|name| annotations.get(*name));
+    let mut values = values.map(|value| value.trim()).filter(|value| !value.is_empty());
+    values.next().map(|value| value.chars().filter(|next| !next.is_control()).take(LONGEST_LABEL).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use epitaph_crash_model::{CrashId, Kind, ProjectId, Protocol, REPORT_VERSION};
+
+    use super::*;
+
+    fn report(annotations: &[(&str, &str)]) -> Report {
+        let id = CrashId::new();
+        Report {
+            version: REPORT_VERSION,
+            id,
+            project: ProjectId::FIRST,
+            received_at: id.accepted_at(),
+            protocol: Protocol::Multipart,
+            client: None,
+            annotations: owned(annotations),
+            payloads: Vec::new(),
+            notes: Vec::new(),
+            weight: 3,
+        }
+    }
+
+    fn owned(annotations: &[(&str, &str)]) -> BTreeMap<String, String> {
+        annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_requests_annotations_win_and_the_dumps_fill_in() {
+        let parsed = Parsed { annotations: owned(&[("ver", "1"), ("map", "e1m1")]), ..Parsed::default() };
+        let crash =
+            crash(report(&[("ver", "2"), ("env", " qa\n")]), Verdict::Parsed(Box::new(parsed)), Vec::new());
+        assert_eq!(crash.annotations, owned(&[("env", " qa\n"), ("map", "e1m1"), ("ver", "2")]));
+        assert_eq!(crash.release.as_deref(), Some("2"));
+        assert_eq!(crash.environment.as_deref(), Some("qa"));
+        assert_eq!(crash.weight, 3);
+    }
+
+    #[test]
+    fn a_game_made_with_electron_reports_its_own_version_not_electrons() {
+        let verdict = Verdict::Parsed(Box::default());
+        let crash = crash(report(&[("ver", "30.0.1"), ("_version", "1.2.3")]), verdict, Vec::new());
+        assert_eq!(crash.release.as_deref(), Some("1.2.3"));
+    }
+
+    #[test]
+    fn an_empty_label_gives_way_to_the_next_and_a_long_one_is_cut() {
+        assert_eq!(label(&owned(&[("release", " "), ("ver", "7")]), &RELEASE_NAMES).as_deref(), Some("7"));
+        assert_eq!(label(&owned(&[]), &RELEASE_NAMES), None);
+        let long = "v".repeat(1_000);
+        assert_eq!(
+            label(&owned(&[("ver", &long)]), &RELEASE_NAMES).map(|label| label.len()),
+            Some(LONGEST_LABEL)
+        );
+    }
+
+    #[test]
+    fn an_unreadable_crash_keeps_what_the_request_said() {
+        let unreadable = Unreadable::new("not a minidump", "the file is empty");
+        let crash =
+            crash(report(&[("ver", "2"), ("hang", "yes")]), Verdict::Unreadable(unreadable), Vec::new());
+        assert_eq!(crash.unreadable.as_deref(), Some("the file is empty"));
+        assert_eq!(crash.signature.text, "unreadable: not a minidump");
+        assert_eq!((crash.kind, crash.release.as_deref()), (Kind::Hang, Some("2")));
+        assert!(crash.threads.is_empty());
+    }
+}

@@ -1,0 +1,20 @@
+//! From the queue to a crash.
+//!
+//! [`Processor::handle`] takes a message, parses its report in an isolated child ([`parse`], [`parser`]), puts the
+//! crash together and signs it, writes the crash's document to the bucket, and then records it in the catalog, exactly
+//! once. A dump that cannot be read becomes an unreadable crash; a message that cannot be handled is dead; and when an
+//! engine is down, the message waits.
+
+mod assemble;
+mod isolation;
+mod kind;
+mod parsed;
+pub mod parser;
+mod payloads;
+mod processor;
+
+pub use crate::{
+    isolation::{ParserError, ParserSettings, parse},
+    parsed::{Parsed, Unreadable, Verdict},
+    processor::{Processor, ProcessorSettings},
+};

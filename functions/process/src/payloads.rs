@@ -1,0 +1,161 @@
+//! The files of a report: into the bucket if they travelled in the message, out of it for the parser.
+
+use std::{
+    fs::File,
+    io::{self, Seek, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use epitaph_bucket::{Bucket, BucketError, Key};
+use epitaph_crash_model::{Content, Encoding, Payload, Report, StoredPayload};
+use futures_util::TryStreamExt;
+use tokio::io::AsyncWriteExt;
+
+use crate::parsed::Unreadable;
+
+/// How fast things are packed rather than how small: they are read a few times at most.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A dump that the parser cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// It is lost, too large, or damaged.
+    #[error("the payload cannot be read")]
+    Unreadable(Unreadable),
+    /// The bucket is down.
+    #[error("the payload cannot be fetched now")]
+    Bucket(#[from] BucketError),
+    /// The scratch directory failed.
+    #[error("the scratch file of a dump could not be written; check the temporary directory's free space")]
+    Scratch(#[from] io::Error),
+}
+
+/// Writes the payloads that travelled in the message to the bucket, each under a key of this attempt, and tells where
+/// every payload of the report is kept then.
+pub(crate) async fn keep(
+    bucket: &Bucket,
+    report: &Report,
+    attempt: &str,
+) -> Result<Vec<StoredPayload>, FetchError> {
+    let mut stored = Vec::with_capacity(report.payloads.len());
+    for (index, payload) in report.payloads.iter().enumerate() {
+        let (key, encoding) = match &payload.content {
+            Content::Stored { key, encoding } => (key.clone(), *encoding),
+            Content::Inline(bytes) => {
+                let key = Key::inline_payload(report.project, report.id, attempt, index);
+                bucket.put(&key, pack(bytes.clone()).await?).await?;
+                (key.to_string(), Encoding::Zstd)
+            }
+        };
+        stored.push(StoredPayload {
+            role: payload.role,
+            name: payload.name.clone(),
+            content_type: payload.content_type.clone(),
+            size: payload.size,
+            key,
+            encoding,
+        });
+    }
+    Ok(stored)
+}
+
+/// Packs bytes with zstd, off the runtime's threads.
+pub(crate) async fn pack(bytes: Vec<u8>) -> io::Result<Bytes> {
+    off_runtime(move || zstd::encode_all(bytes.as_slice(), ZSTD_LEVEL).map(Bytes::from)).await
+}
+
+/// A file without a name that holds the payload's bytes, at most `limit`. It is gone when it is closed.
+pub(crate) async fn fetch(
+    bucket: &Bucket,
+    payload: &Payload,
+    limit: u64,
+    scratch: &Path,
+) -> Result<Arc<File>, FetchError> {
+    let directory = scratch.to_path_buf();
+    match &payload.content {
+        Content::Inline(bytes) => {
+            let bytes = bytes.clone();
+            let write = move || {
+                let mut file = tempfile::tempfile_in(directory)?;
+                file.write_all(&bytes)?;
+                Ok(Arc::new(file))
+            };
+            Ok(off_runtime(write).await?)
+        }
+        Content::Stored { key, encoding } => {
+            let packed = download(bucket, key, limit, directory.clone()).await?;
+            match encoding {
+                Encoding::Identity => Ok(Arc::new(packed)),
+                Encoding::Zstd => {
+                    let unpacked = off_runtime(move || unpack(packed, limit, &directory)).await?;
+                    unpacked.map(Arc::new).map_err(FetchError::Unreadable)
+                }
+            }
+        }
+    }
+}
+
+async fn download(bucket: &Bucket, key: &str, limit: u64, scratch: PathBuf) -> Result<File, FetchError> {
+    // Keys were checked when the message was taken.
+    let Ok(key) = key.parse::<Key>() else { return Err(FetchError::Unreadable(lost())) };
+    let (size, mut pieces) = match bucket.stream(&key).await {
+        Ok(found) => found,
+        // It was written before its message was: what is not there now will never be.
+        Err(BucketError::NotFound(_)) => return Err(FetchError::Unreadable(lost())),
+        Err(error) => return Err(error.into()),
+    };
+    if size > limit {
+        return Err(FetchError::Unreadable(too_large(limit)));
+    }
+    let mut file = tokio::fs::File::from_std(off_runtime(move || tempfile::tempfile_in(scratch)).await?);
+    while let Some(piece) = pieces.try_next().await? {
+        file.write_all(&piece).await?;
+    }
+    file.flush().await?;
+    Ok(file.into_std().await)
+}
+
+/// Unpacks a file into another; the inner error is about what it holds.
+fn unpack(mut packed: File, limit: u64, scratch: &Path) -> io::Result<Result<File, Unreadable>> {
+    packed.rewind()?;
+    let mut unpacked = tempfile::tempfile_in(scratch)?;
+    let mut reader = io::Read::take(zstd::Decoder::new(packed)?, limit + 1);
+    let mut piece = vec![0; 128 << 10];
+    let mut total = 0;
+    loop {
+        let length = match io::Read::read(&mut reader, &mut piece) {
+            Ok(0) => return Ok(Ok(unpacked)),
+            Ok(length) => length,
+            Err(error) => {
+                let message = format!("the stored minidump cannot be unpacked: {error}");
+                return Ok(Err(Unreadable::new("payload damaged", message)));
+            }
+        };
+        total += length as u64;
+        if total > limit {
+            return Ok(Err(too_large(limit)));
+        }
+        unpacked.write_all(&piece[..length])?;
+    }
+}
+
+fn lost() -> Unreadable {
+    Unreadable::new(
+        "payload lost",
+        "the minidump is no longer in the bucket, where it was stored when it came in",
+    )
+}
+
+fn too_large(limit: u64) -> Unreadable {
+    let message = format!("the minidump is larger than the parser takes ({} MiB)", limit >> 20);
+    Unreadable::new("minidump too large", message)
+}
+
+/// Runs what computes or blocks on a thread for that.
+async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,246 @@
+//! The handler of messages: report in, crash out, exactly once.
+
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+
+use epitaph_bucket::{Bucket, Key};
+use epitaph_catalog::{Catalog, CatalogError, NewCrash, Recorded};
+use epitaph_crash_model::{
+    Content, CrashId, MESSAGE_SPEC_VERSION, Message, MessageKind, REPORT_VERSION, Report, Role, Timestamp,
+};
+use epitaph_queue::Outcome;
+use epitaph_secrets::Secret;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::{
+    assemble,
+    isolation::{self, ParserError, ParserSettings},
+    parsed::{Unreadable, Verdict},
+    payloads::{self, FetchError},
+};
+
+/// What a processor is given.
+#[derive(Debug, Clone)]
+pub struct ProcessorSettings {
+    /// The secret that messages are signed with.
+    pub message_secret: Secret,
+    /// The secret that users' hashes are keyed with.
+    pub user_hash_secret: Secret,
+    /// How dumps are parsed.
+    pub parser: ParserSettings,
+    /// The oldest message that is acted on. Later, what was seen may be forgotten, and it would count twice.
+    pub oldest: Duration,
+    /// How many parsers run at once, at least 1.
+    pub concurrency: usize,
+    /// The largest dump that is parsed, in bytes.
+    pub largest_dump: u64,
+    /// Where dumps lie while they are parsed, in files without names.
+    pub scratch: PathBuf,
+}
+
+impl ProcessorSettings {
+    /// The usual settings: messages of up to 20 days, a parser for each processor, dumps of up to 200 MiB.
+    pub fn new(message_secret: Secret, user_hash_secret: Secret, parser: ParserSettings) -> Self {
+        Self {
+            message_secret,
+            user_hash_secret,
+            parser,
+            oldest: Duration::from_secs(20 * 24 * 60 * 60),
+            concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            largest_dump: 200 << 20,
+            scratch: std::env::temp_dir(),
+        }
+    }
+}
+
+/// Turns reports into crashes. Cheap to clone; all clones share one allowance of parsers.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    settings: Arc<ProcessorSettings>,
+    bucket: Bucket,
+    catalog: Catalog,
+    parsers: Arc<Semaphore>,
+}
+
+/// Why a message was not handled.
+enum Refusal {
+    /// An engine, or this machine: try again later.
+    Later(String),
+    /// The message itself: bury it.
+    Dead(String),
+}
+
+impl Processor {
+    /// A processor that keeps documents in `bucket` and records in `catalog`. Nothing is touched yet.
+    pub fn new(settings: ProcessorSettings, bucket: Bucket, catalog: Catalog) -> Self {
+        let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        Self { settings: Arc::new(settings), bucket, catalog, parsers }
+    }
+
+    /// Handles one message. It may come again, and may come twice at the same time: it is recorded once.
+    ///
+    /// Dropping the future half-way leaves at most objects behind that nothing names.
+    pub async fn handle(&self, message: &Message, attempt: u32) -> Outcome {
+        match self.process(message).await {
+            Ok(()) => Outcome::Done,
+            Err(Refusal::Later(why)) => {
+                tracing::warn!(id = message.id, attempt, why, "a message has to wait");
+                Outcome::Later(why)
+            }
+            Err(Refusal::Dead(why)) => {
+                tracing::warn!(id = message.id, attempt, why, "a message cannot be handled");
+                Outcome::Dead(why)
+            }
+        }
+    }
+
+    async fn process(&self, message: &Message) -> Result<(), Refusal> {
+        self.check(message)?;
+        let MessageKind::Report = message.kind;
+        let report = read_report(message)?;
+        if self.catalog.was_seen(report.project, report.id).await? {
+            return Ok(());
+        }
+        if self.catalog.project(report.project).await?.is_none() {
+            return Err(CatalogError::UnknownProject(report.project).into());
+        }
+        self.record(report).await
+    }
+
+    /// Whether the message is this installation's and of an age to be acted on.
+    fn check(&self, message: &Message) -> Result<(), Refusal> {
+        if !self.settings.message_secret.is_signed(message) {
+            let why = "the message does not carry this installation's signature; it was changed on its way, comes \
+                       from elsewhere, or EPITAPH_SECRET is not the one that it was accepted under";
+            return Err(Refusal::Dead(why.to_owned()));
+        }
+        if message.specversion != MESSAGE_SPEC_VERSION {
+            return Err(Refusal::Dead(format!(
+                "the message is a CloudEvent of version {:?}; expected {MESSAGE_SPEC_VERSION}",
+                message.specversion
+            )));
+        }
+        let oldest = i64::try_from(self.settings.oldest.as_millis()).unwrap_or(i64::MAX);
+        if message.time < Timestamp::now().plus_millis(-oldest) {
+            return Err(Refusal::Dead(format!(
+                "the message is from {}, and may have been counted and forgotten since; only messages of the last \
+                 {} days are acted on",
+                message.time,
+                self.settings.oldest.as_secs() / (24 * 60 * 60)
+            )));
+        }
+        Ok(())
+    }
+
+    async fn record(&self, report: Report) -> Result<(), Refusal> {
+        let (id, project) = (report.id, report.project);
+        let attempt = uuid::Uuid::now_v7().simple().to_string();
+        // Parsed before anything is written: a parser that cannot start would leave objects behind with every attempt.
+        let verdict = self.parse(&report).await?;
+        let stored = payloads::keep(&self.bucket, &report, &attempt).await?;
+        let crash = assemble::crash(report, verdict, stored);
+
+        let document = serde_json::to_vec(&crash)
+            .map_err(|error| Refusal::Dead(format!("the crash has no JSON form: {error}")))?;
+        let document = payloads::pack(document).await.map_err(FetchError::from)?;
+        let key = Key::document(project, id, &attempt);
+        self.bucket.put(&key, document).await.map_err(FetchError::from)?;
+
+        let new = NewCrash {
+            fact: epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret),
+            title: crash.signature.text.clone(),
+            signature: crash.signature,
+            attempt,
+        };
+        let recorded = self.catalog.record(&new).await?;
+        match recorded {
+            Recorded::First { issue, new_issue } => {
+                let unreadable = crash.unreadable;
+                tracing::info!(%id, %project, %issue, new_issue, unreadable, "recorded a crash");
+            }
+            Recorded::Already => tracing::info!(%id, %project, "the crash was recorded before"),
+        }
+        Ok(())
+    }
+
+    /// The verdict on the report's minidump.
+    async fn parse(&self, report: &Report) -> Result<Verdict, Refusal> {
+        let Some(dump) = report.payloads.iter().find(|payload| payload.role == Role::Minidump) else {
+            let unreadable = Unreadable::new("no minidump", "the report holds no minidump");
+            return Ok(Verdict::Unreadable(unreadable));
+        };
+        // Before the dump is fetched, so that no more dumps lie about than are parsed.
+        let permit = self.parsers.acquire().await;
+        let _permit = permit.map_err(|_| Refusal::Later("the processor is shutting down".to_owned()))?;
+        let fetched =
+            payloads::fetch(&self.bucket, dump, self.settings.largest_dump, &self.settings.scratch).await;
+        match fetched {
+            Ok(file) => Ok(isolation::parse(&self.settings.parser, &file).await?),
+            Err(FetchError::Unreadable(unreadable)) => Ok(Verdict::Unreadable(unreadable)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The report in a message, if it is one that this code reads and is about what the message says.
+fn read_report(message: &Message) -> Result<Report, Refusal> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let not_a_report =
+        |error: serde_json::Error| Refusal::Dead(format!("the message holds no report: {error}"));
+    let Versioned { version } = message.read().map_err(not_a_report)?;
+    if version > REPORT_VERSION {
+        return Err(Refusal::Dead(format!(
+            "the report has version {version}, and this program reads up to {REPORT_VERSION}; update it, then \
+             re-drive the message"
+        )));
+    }
+    let report: Report = message.read().map_err(not_a_report)?;
+    if message.project() != Some(report.project) || message.id.parse::<CrashId>() != Ok(report.id) {
+        return Err(Refusal::Dead(format!(
+            "the message is about {} of {}, and the report in it about {} of project {}",
+            message.id, message.source, report.id, report.project
+        )));
+    }
+    let keys = report.payloads.iter().filter_map(|payload| match &payload.content {
+        Content::Stored { key, .. } => Some(key),
+        Content::Inline(_) => None,
+    });
+    for key in keys {
+        let own = key.parse::<Key>().is_ok_and(|key| key.is_payload_of(report.project, report.id));
+        if !own {
+            return Err(Refusal::Dead(format!("the report names an object that is not its own: {key:?}")));
+        }
+    }
+    Ok(report)
+}
+
+impl From<CatalogError> for Refusal {
+    fn from(error: CatalogError) -> Self {
+        let why = in_full(&error);
+        if error.is_unavailable() { Self::Later(why) } else { Self::Dead(why) }
+    }
+}
+
+impl From<FetchError> for Refusal {
+    /// Whatever is wrong with a payload itself is a verdict; what remains is the bucket's or this machine's.
+    fn from(error: FetchError) -> Self {
+        let own = matches!(&error, FetchError::Bucket(error) if !error.is_unavailable());
+        let why = in_full(&error);
+        if own { Self::Dead(why) } else { Self::Later(why) }
+    }
+}
+
+impl From<ParserError> for Refusal {
+    fn from(error: ParserError) -> Self {
+        Self::Later(in_full(&error))
+    }
+}
+
+/// An error and its sources, in one line.
+fn in_full(error: &dyn Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| (*error).source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}

@@ -1,0 +1,291 @@
+//! Reading crashes: what the catalog knows of them, which is their facts. The whole crash is a document in the bucket.
+
+use std::collections::HashSet;
+
+use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
+
+use crate::{Catalog, CatalogError, bounded, row};
+
+/// The columns of a [`CrashRow`]. Each statement that begins with it names facts `f` and signatures `s`.
+macro_rules! select_crash {
+    ($rest:literal) => {
+        concat!(
+            "SELECT f.crash_id, f.project, f.received_at, f.occurred_at, f.weight, f.signature, f.kind, f.reason, \
+             f.release, f.environment, f.platform, f.os_version, f.arch, f.device, f.gpu, f.user_hash, \
+             f.uptime_seconds, f.unreadable, f.attempt, s.issue, s.text AS signature_text ",
+            $rest
+        )
+    };
+}
+pub(crate) use select_crash;
+
+pub(crate) const ONE: &str = select_crash!(
+    "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \
+     WHERE f.project = $1 AND f.crash_id = $2"
+);
+/// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts.
+pub(crate) const FIND: &str = select_crash!(
+    "FROM projects p CROSS JOIN facts f CROSS JOIN signatures s \
+     WHERE s.project = f.project AND s.id = f.signature AND f.project = p.id AND f.crash_id = $1 LIMIT 1"
+);
+pub(crate) const RECENT: &str = select_crash!(
+    "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \
+     WHERE f.project = $1 ORDER BY f.received_at DESC, f.crash_id DESC LIMIT $2"
+);
+pub(crate) const SIGNATURES: &str = "SELECT id FROM signatures WHERE project = $1 AND issue = $2";
+/// One signature at a time: only then does the index give the order, and a page costs the same however many there are.
+pub(crate) const OF_SIGNATURE: &str = select_crash!(
+    "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \
+     WHERE f.project = $1 AND f.signature = $2 AND (f.received_at, f.crash_id) < ($3, $4) \
+     ORDER BY f.received_at DESC, f.crash_id DESC LIMIT $5"
+);
+
+/// How many ids one statement names.
+const AT_ONCE: usize = 500;
+
+/// What the catalog knows of one crash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashRow {
+    /// What statistics count of it.
+    pub fact: Fact,
+    /// The issue that it belongs to.
+    pub issue: IssueNumber,
+    /// Its signature, as people read it.
+    pub signature_text: String,
+    /// The attempt whose document is the crash's.
+    pub attempt: String,
+}
+
+impl Catalog {
+    /// One crash of a project; `None` until it is recorded, and after it has expired.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn crash(&self, project: ProjectId, crash: CrashId) -> Result<Option<CrashRow>, CatalogError> {
+        let question = sqlx::query(ONE).bind(project.as_i64()).bind(crash.to_string());
+        question.fetch_optional(self.reader().await?).await?.as_ref().map(read).transpose()
+    }
+
+    /// One crash of whichever project.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn find_crash(&self, crash: CrashId) -> Result<Option<CrashRow>, CatalogError> {
+        let question = sqlx::query(FIND).bind(crash.to_string());
+        question.fetch_optional(self.reader().await?).await?.as_ref().map(read).transpose()
+    }
+
+    /// The newest crashes of a project, newest first.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn recent_crashes(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<CrashRow>, CatalogError> {
+        let question = sqlx::query(RECENT).bind(project.as_i64()).bind(bounded(limit));
+        question.fetch_all(self.reader().await?).await?.iter().map(read).collect()
+    }
+
+    /// Crashes of an issue, newest first; `before` is the last one of the page before. Empty when there is no such
+    /// issue.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn issue_crashes(
+        &self,
+        project: ProjectId,
+        issue: IssueNumber,
+        limit: u32,
+        before: Option<CrashId>,
+    ) -> Result<Vec<CrashRow>, CatalogError> {
+        let (time, id) = match before {
+            Some(before) => (self.received_at(project, before).await?, before.to_string()),
+            None => (Timestamp::from_millis(i64::MAX), String::new()),
+        };
+        let reader = self.reader().await?;
+        let signatures =
+            sqlx::query(SIGNATURES).bind(project.as_i64()).bind(issue.0).fetch_all(reader).await?;
+        let mut crashes = Vec::new();
+        for signature in &signatures {
+            let page = sqlx::query(OF_SIGNATURE)
+                .bind(project.as_i64())
+                .bind(signature.try_get::<&str, _>("id")?)
+                .bind(time.as_millis())
+                .bind(&id)
+                .bind(bounded(limit));
+            for row in &page.fetch_all(reader).await? {
+                crashes.push(read(row)?);
+            }
+        }
+        crashes.sort_by_key(|crash| std::cmp::Reverse((crash.fact.received_at, crash.fact.crash_id)));
+        crashes.truncate(usize::try_from(bounded(limit)).unwrap_or(usize::MAX));
+        Ok(crashes)
+    }
+
+    /// Which of these crashes the catalog has, so that what belongs to none of them can be swept away. An id that is
+    /// not in the answer may still be on its way here.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn known_crashes(
+        &self,
+        project: ProjectId,
+        crashes: &[CrashId],
+    ) -> Result<HashSet<CrashId>, CatalogError> {
+        let mut known = HashSet::new();
+        for some in crashes.chunks(AT_ONCE) {
+            let mut question = sqlx::query(AssertSqlSafe(known_among(some.len()))).bind(project.as_i64());
+            for crash in some {
+                question = question.bind(crash.to_string());
+            }
+            for row in &question.fetch_all(self.reader().await?).await? {
+                known.insert(row::parsed(row, "crash_id")?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// When a crash was accepted. One that has expired since it was shown is taken to be of its id's time.
+    async fn received_at(&self, project: ProjectId, crash: CrashId) -> Result<Timestamp, CatalogError> {
+        let row = self.crash(project, crash).await?;
+        Ok(row.map_or_else(|| crash.accepted_at(), |row| row.fact.received_at))
+    }
+}
+
+pub(crate) fn known_among(count: usize) -> String {
+    format!(
+        "SELECT f.crash_id FROM facts f WHERE f.project = $1 AND f.crash_id IN ({})",
+        placeholders(2, count)
+    )
+}
+
+/// `count` placeholders, counted from `first`.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn read(row: &AnyRow) -> Result<CrashRow, CatalogError> {
+    Ok(CrashRow {
+        fact: Fact {
+            crash_id: row::parsed(row, "crash_id")?,
+            project: row::project(row, "project")?,
+            received_at: row::time(row, "received_at")?,
+            occurred_at: row::time(row, "occurred_at")?,
+            weight: row::number(row, "weight")?,
+            signature: row::parsed(row, "signature")?,
+            kind: row::parsed(row, "kind")?,
+            reason: row.try_get("reason")?,
+            release: row.try_get("release")?,
+            environment: row.try_get("environment")?,
+            platform: row.try_get("platform")?,
+            os_version: row.try_get("os_version")?,
+            arch: row.try_get("arch")?,
+            device: row.try_get("device")?,
+            gpu: row.try_get("gpu")?,
+            user: row.try_get("user_hash")?,
+            uptime_seconds: row::optional_number(row, "uptime_seconds")?,
+            unreadable: row.try_get::<i64, _>("unreadable")? != 0,
+        },
+        issue: IssueNumber(row.try_get("issue")?),
+        signature_text: row.try_get("signature_text")?,
+        attempt: row.try_get("attempt")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{T0, catalog, crash};
+
+    #[tokio::test]
+    async fn a_crash_reads_back_as_it_was_recorded() {
+        let (_place, catalog) = catalog().await;
+        let mut new = crash(7, "render", T0);
+        new.fact.reason = Some("SIGSEGV / \u{1f525} 'quoted'".into());
+        new.fact.device = Some("Steam Deck".into());
+        new.fact.gpu = Some("RDNA 2".into());
+        new.fact.uptime_seconds = Some(u64::MAX);
+        new.fact.occurred_at = Timestamp::from_millis(-5);
+        new.fact.weight = u32::MAX;
+        new.fact.unreadable = true;
+        assert_eq!(catalog.crash(new.fact.project, new.fact.crash_id).await.unwrap(), None);
+        catalog.record(&new).await.unwrap();
+        let row = catalog.crash(new.fact.project, new.fact.crash_id).await.unwrap().unwrap();
+        new.fact.uptime_seconds = i64::MAX.try_into().ok();
+        let expected = CrashRow {
+            fact: new.fact.clone(),
+            issue: IssueNumber(1),
+            signature_text: "render".into(),
+            attempt: new.attempt.clone(),
+        };
+        assert_eq!(row, expected);
+        assert_eq!(catalog.find_crash(new.fact.crash_id).await.unwrap(), Some(expected));
+    }
+
+    #[tokio::test]
+    async fn a_crash_is_found_without_its_project_but_read_only_with_it() {
+        let (_place, catalog) = catalog().await;
+        let other = catalog.add_project(None, "Other").await.unwrap().id;
+        let mut new = crash(1, "render", T0);
+        new.fact.project = other;
+        catalog.record(&new).await.unwrap();
+        assert_eq!(catalog.crash(ProjectId::FIRST, new.fact.crash_id).await.unwrap(), None);
+        assert_eq!(catalog.find_crash(new.fact.crash_id).await.unwrap().unwrap().fact.project, other);
+        assert_eq!(catalog.find_crash(CrashId::new()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn pages_of_an_issue_hold_every_crash_once_newest_first() {
+        let (_place, catalog) = catalog().await;
+        // Several crashes share a millisecond, across the edges of pages.
+        for index in 0..25 {
+            catalog.record(&crash(index, "render", T0 + i64::from(index / 4))).await.unwrap();
+            catalog.record(&crash(100 + index, "audio", T0)).await.unwrap();
+        }
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = catalog.issue_crashes(ProjectId::FIRST, IssueNumber(1), 3, before).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.fact.crash_id);
+            seen.extend(page.into_iter().map(|row| (row.fact.received_at, row.fact.crash_id)));
+        }
+        let mut expected: Vec<_> = (0..25)
+            .map(|index| crash(index, "render", T0 + i64::from(index / 4)).fact)
+            .map(|fact| (fact.received_at, fact.crash_id))
+            .collect();
+        expected.sort();
+        expected.reverse();
+        assert_eq!(seen, expected);
+        assert!(catalog.issue_crashes(ProjectId::FIRST, IssueNumber(9), 3, None).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_newest_crashes_come_first_and_no_more_than_asked_for() {
+        let (_place, catalog) = catalog().await;
+        for index in 0..5 {
+            catalog.record(&crash(index, &format!("s{index}"), T0 + i64::from(index))).await.unwrap();
+        }
+        let recent = catalog.recent_crashes(ProjectId::FIRST, 2).await.unwrap();
+        let texts: Vec<_> = recent.iter().map(|row| row.signature_text.as_str()).collect();
+        assert_eq!(texts, ["s4", "s3"]);
+        assert!(catalog.recent_crashes(ProjectId::FIRST, 0).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_many_ids_those_that_were_recorded_are_known() {
+        let (_place, catalog) = catalog().await;
+        let recorded = [crash(1, "a", T0), crash(1203, "b", T0)];
+        for crash in &recorded {
+            catalog.record(crash).await.unwrap();
+        }
+        let asked: Vec<_> = (0..1300).map(|index| crash(index, "", T0).fact.crash_id).collect();
+        let known = catalog.known_crashes(ProjectId::FIRST, &asked).await.unwrap();
+        assert_eq!(known, recorded.iter().map(|crash| crash.fact.crash_id).collect());
+        let other = ProjectId::try_from(2_u64).unwrap();
+        assert!(catalog.known_crashes(other, &asked).await.unwrap().is_empty());
+    }
+}

@@ -1,0 +1,110 @@
+//! The catalog: projects, issues, recent crashes, leases and dead letters, in SQL. No other crate knows SQL.
+//!
+//! A crash is recorded exactly once, however often its message is delivered: [`Catalog::record`] writes `seen`, the
+//! issue and the fact in one transaction. Counts, users and last-seen are read from the facts; no row is updated by
+//! every writer.
+//!
+//! "Seen" means accepted: every time here, and every period, is that of acceptance (`received_at`), since a client's
+//! clock may say anything.
+//!
+//! The SQL is what SQLite and PostgreSQL both speak; where they differ is in `dialect`. Every write is one transaction:
+//! a future that is dropped half-way leaves nothing behind.
+
+mod crash;
+mod dead_letter;
+mod dialect;
+mod error;
+mod issue;
+mod lease;
+mod migrate;
+mod project;
+mod record;
+mod retention;
+mod row;
+mod statistics;
+
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod sample;
+
+use std::{fmt, sync::Arc};
+
+use sqlx::{Any, AnyPool, Transaction};
+use tokio::sync::OnceCell;
+
+use crate::dialect::Dialect;
+pub use crate::{
+    crash::CrashRow,
+    dead_letter::DeadLetter,
+    error::CatalogError,
+    issue::{Issue, IssueOrder, IssueQuery, IssueStatus},
+    project::Project,
+    record::{NewCrash, Recorded},
+    statistics::{Dimension, Share, TrendPoint},
+};
+
+/// The most rows that one call answers, whatever limit it is given.
+pub const MOST_ROWS: u32 = 10_000;
+
+/// The catalog. Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Catalog(Arc<Inner>);
+
+struct Inner {
+    dialect: Dialect,
+    pools: OnceCell<Pools>,
+}
+
+/// Connections that read, and connections that write. Where only one writer is possible at a time, writers then wait
+/// in line for the one connection instead of polling a lock, and readers wait for nobody.
+struct Pools {
+    read: AnyPool,
+    write: AnyPool,
+}
+
+impl Catalog {
+    /// The catalog at a location: `sqlite://` and an absolute path, percent-encoded where it holds `%`, `?` or `#`.
+    /// Nothing is opened before the first question; then the file and its directories are made if they are missing.
+    ///
+    /// # Errors
+    /// [`CatalogError::Location`] when the location is not of that form.
+    pub fn open(url: &str) -> Result<Self, CatalogError> {
+        Ok(Self(Arc::new(Inner { dialect: Dialect::of(url)?, pools: OnceCell::new() })))
+    }
+
+    /// Closes all connections once they are idle, and leaves the database tidy. Questions asked later fail.
+    pub async fn close(&self) {
+        if let Some(pools) = self.0.pools.get() {
+            pools.read.close().await;
+            pools.write.close().await;
+        }
+    }
+
+    async fn pools(&self) -> Result<&Pools, CatalogError> {
+        let open = || async {
+            self.0.dialect.make_place()?;
+            Ok::<_, CatalogError>(Pools { read: self.0.dialect.readers()?, write: self.0.dialect.writers()? })
+        };
+        self.0.pools.get_or_try_init(open).await
+    }
+
+    async fn reader(&self) -> Result<&AnyPool, CatalogError> {
+        Ok(&self.pools().await?.read)
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Any>, CatalogError> {
+        Ok(self.pools().await?.write.begin_with(self.0.dialect.begin_write()).await?)
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A location may hold a password.
+        formatter.write_str("Catalog(..)")
+    }
+}
+
+fn bounded(limit: u32) -> i64 {
+    i64::from(limit.min(MOST_ROWS))
+}

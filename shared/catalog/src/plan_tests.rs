@@ -1,0 +1,84 @@
+//! How the database answers: by its indexes, however many crashes there are.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::{Catalog, Dimension, crash, issue, record, retention, sample::catalog, statistics};
+
+/// The steps of the database's plan, in its own words.
+async fn plan(catalog: &Catalog, statement: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(explain).fetch_all(catalog.reader().await.unwrap()).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+fn reads_all_of(table: &str, step: &str) -> bool {
+    step == format!("SCAN {table}") || step.starts_with(&format!("SCAN {table} "))
+}
+
+#[tokio::test]
+async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
+    let (_place, catalog) = catalog().await;
+    let statements = [
+        crash::ONE,
+        crash::FIND,
+        crash::RECENT,
+        crash::SIGNATURES,
+        crash::OF_SIGNATURE,
+        issue::ONE,
+        issue::BY_COUNT,
+        issue::BY_LAST_SEEN,
+        issue::BY_FIRST_SEEN,
+        statistics::TREND,
+        statistics::TREND_OF_ISSUE,
+        retention::EXPIRED,
+        retention::FORGET,
+        retention::RAISE_LAST,
+        record::FIND_ISSUE,
+        record::LOWER_FIRST,
+        record::WAS_SEEN,
+    ];
+    let mut statements: Vec<String> = statements.map(str::to_owned).into();
+    statements.extend([crash::known_among(500), retention::delete_among(500)]);
+    for dimension in Dimension::ALL {
+        statements.extend([true, false].map(|of_issue| statistics::breakdown(dimension, of_issue)));
+    }
+    for statement in statements {
+        let plan = plan(&catalog, &statement).await;
+        let scans = |step: &String| {
+            ["f", "l", "s", "i", "facts", "signatures", "issues", "seen"]
+                .iter()
+                .any(|table| reads_all_of(table, step))
+        };
+        assert!(!plan.is_empty() && !plan.iter().any(scans), "{statement}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_crashes_come_in_the_order_of_an_index() {
+    let (_place, catalog) = catalog().await;
+    for (statement, index) in [(crash::RECENT, "facts_by_time"), (crash::OF_SIGNATURE, "facts_by_signature")]
+    {
+        let plan = plan(&catalog, statement).await;
+        assert!(plan.iter().any(|step| step.contains(index)), "{statement}\n{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_one_issue_reads_the_facts_of_its_signatures_only() {
+    let (_place, catalog) = catalog().await;
+    let mut statements = vec![issue::ONE.to_owned(), statistics::TREND_OF_ISSUE.to_owned()];
+    statements.extend(Dimension::ALL.map(|dimension| statistics::breakdown(dimension, true)));
+    for statement in statements {
+        let plan = plan(&catalog, &statement).await;
+        let by_signature = "facts_by_signature (project=? AND signature=? AND received_at>?";
+        assert!(plan.iter().any(|step| step.contains(by_signature)), "{statement}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_does_read_all_facts_would_be_noticed() {
+    let (_place, catalog) = catalog().await;
+    let plan = plan(&catalog, "SELECT reason FROM facts f WHERE f.received_at > 0").await;
+    assert!(plan.iter().any(|step| reads_all_of("f", step)), "{plan:#?}");
+}

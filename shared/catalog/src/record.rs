@@ -1,0 +1,209 @@
+//! Recording a crash, exactly once.
+
+use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, Signature, Timestamp};
+use sqlx::{Any, Transaction};
+
+use crate::{Catalog, CatalogError, IssueStatus, row};
+
+pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT DO NOTHING";
+pub(crate) const FIND_ISSUE: &str = "SELECT issue FROM signatures WHERE project = $1 AND id = $2";
+/// Changes nothing, but whoever else numbers an issue of this project now waits.
+const LOCK_PROJECT: &str = "UPDATE projects SET next_issue = next_issue WHERE id = $1 RETURNING next_issue";
+const TAKE_NUMBER: &str = "UPDATE projects SET next_issue = next_issue + 1 WHERE id = $1";
+const ADD_ISSUE: &str = "INSERT INTO issues (project, number, title, status, kind, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const ADD_SIGNATURE: &str = "INSERT INTO signatures (project, id, rules, text, issue, first_seen_at, \
+    first_crash, first_release, last_seen_at, last_crash, last_release) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $7, $8)";
+/// Touches no row, and so locks none, unless crashes are recorded out of order.
+pub(crate) const LOWER_FIRST: &str = "UPDATE signatures \
+    SET first_seen_at = $3, first_crash = $4, first_release = $5 \
+    WHERE project = $1 AND id = $2 \
+    AND (first_seen_at > $3 OR (first_seen_at = $3 AND first_crash > $4))";
+const ADD_FACT: &str = "INSERT INTO facts (project, crash_id, received_at, occurred_at, weight, signature, \
+    kind, reason, release, environment, platform, os_version, arch, device, gpu, user_hash, uptime_seconds, \
+    unreadable, attempt) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+    ON CONFLICT DO NOTHING";
+pub(crate) const WAS_SEEN: &str = "SELECT 1 WHERE \
+    EXISTS (SELECT 1 FROM seen WHERE day = $1 AND project = $2 AND crash_id = $3) \
+    OR EXISTS (SELECT 1 FROM facts f WHERE f.project = $2 AND f.crash_id = $3)";
+
+/// A crash that is ready to be recorded: its document lies in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCrash {
+    /// What statistics count of it.
+    pub fact: Fact,
+    /// The signature that `fact` names.
+    pub signature: Signature,
+    /// What its issue is called, should it be the first of a new one.
+    pub title: String,
+    /// Which attempt at processing it this is; names the document that wins if this one is recorded.
+    pub attempt: String,
+}
+
+/// What became of a crash that was to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is recorded now.
+    First {
+        /// The issue that it belongs to.
+        issue: IssueNumber,
+        /// Whether the issue is new with it.
+        new_issue: bool,
+    },
+    /// It had been recorded before, by this attempt or another; nothing has changed.
+    Already,
+}
+
+impl Catalog {
+    /// Records a crash, exactly once: identity is (project, crash id). When it answers, the crash is durable.
+    ///
+    /// After an error, whether the crash was recorded is open; asking again answers that.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownProject`]; [`CatalogError::Invalid`] when fact and signature disagree;
+    /// [`CatalogError::Unavailable`].
+    pub async fn record(&self, crash: &NewCrash) -> Result<Recorded, CatalogError> {
+        let mut transaction = self.begin().await?;
+        let recorded = record_in(&mut transaction, crash).await?;
+        match recorded {
+            Recorded::First { .. } => transaction.commit().await?,
+            Recorded::Already => transaction.rollback().await?,
+        }
+        Ok(recorded)
+    }
+
+    /// Whether a crash was recorded, even if its fact has expired since.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn was_seen(&self, project: ProjectId, crash: CrashId) -> Result<bool, CatalogError> {
+        let question = sqlx::query(WAS_SEEN).bind(crash.day().number()).bind(project.as_i64());
+        Ok(question.bind(crash.to_string()).fetch_optional(self.reader().await?).await?.is_some())
+    }
+}
+
+/// The caller commits if the crash is the first, and rolls back otherwise.
+async fn record_in(
+    transaction: &mut Transaction<'static, Any>,
+    crash: &NewCrash,
+) -> Result<Recorded, CatalogError> {
+    let fact = &crash.fact;
+    if fact.signature != crash.signature.id {
+        return Err(CatalogError::Invalid("the fact names another signature than the crash has"));
+    }
+    let see = sqlx::query(SEE)
+        .bind(fact.crash_id.day().number())
+        .bind(fact.project.as_i64())
+        .bind(fact.crash_id.to_string())
+        .bind(row::text(&crash.attempt));
+    if see.execute(&mut **transaction).await?.rows_affected() == 0 {
+        return Ok(Recorded::Already);
+    }
+    let (issue, new_issue) = match find_issue(transaction, crash).await? {
+        Some(issue) => {
+            lower_first(transaction, fact).await?;
+            (issue, false)
+        }
+        None => add_issue(transaction, crash).await?,
+    };
+    // A crash may be forgotten as seen while its fact is kept: the fact then stands for both.
+    if !add_fact(transaction, crash).await? {
+        return Ok(Recorded::Already);
+    }
+    Ok(Recorded::First { issue: IssueNumber(issue), new_issue })
+}
+
+async fn find_issue(
+    transaction: &mut Transaction<'static, Any>,
+    crash: &NewCrash,
+) -> Result<Option<i64>, CatalogError> {
+    let find =
+        sqlx::query_scalar(FIND_ISSUE).bind(crash.fact.project.as_i64()).bind(crash.signature.id.to_string());
+    Ok(find.fetch_optional(&mut **transaction).await?)
+}
+
+/// The issue of a signature that was not there a moment ago, and whether it is new.
+async fn add_issue(
+    transaction: &mut Transaction<'static, Any>,
+    crash: &NewCrash,
+) -> Result<(i64, bool), CatalogError> {
+    let fact = &crash.fact;
+    let project = fact.project.as_i64();
+    let lock = sqlx::query_scalar(LOCK_PROJECT).bind(project);
+    let Some(number) = lock.fetch_optional(&mut **transaction).await? else {
+        return Err(CatalogError::UnknownProject(fact.project));
+    };
+    // Where writers run side by side, another may have added it while this one waited for the lock.
+    if let Some(issue) = find_issue(transaction, crash).await? {
+        lower_first(transaction, fact).await?;
+        return Ok((issue, false));
+    }
+    sqlx::query(TAKE_NUMBER).bind(project).execute(&mut **transaction).await?;
+    let issue = sqlx::query(ADD_ISSUE)
+        .bind(project)
+        .bind(number)
+        .bind(row::text(&crash.title))
+        .bind(IssueStatus::Open.as_str())
+        .bind(fact.kind.as_str())
+        .bind(Timestamp::now().as_millis());
+    issue.execute(&mut **transaction).await?;
+    let signature = sqlx::query(ADD_SIGNATURE)
+        .bind(project)
+        .bind(crash.signature.id.to_string())
+        .bind(i64::from(crash.signature.rules))
+        .bind(row::text(&crash.signature.text))
+        .bind(number)
+        .bind(fact.received_at.as_millis())
+        .bind(fact.crash_id.to_string())
+        .bind(row::optional_text(fact.release.as_ref()));
+    signature.execute(&mut **transaction).await?;
+    Ok((number, true))
+}
+
+/// Queues do not keep order: the first crash of a signature may be recorded after others.
+async fn lower_first(transaction: &mut Transaction<'static, Any>, fact: &Fact) -> Result<(), CatalogError> {
+    let lower = sqlx::query(LOWER_FIRST)
+        .bind(fact.project.as_i64())
+        .bind(fact.signature.to_string())
+        .bind(fact.received_at.as_millis())
+        .bind(fact.crash_id.to_string())
+        .bind(row::optional_text(fact.release.as_ref()));
+    lower.execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// Whether the fact was not there yet.
+async fn add_fact(
+    transaction: &mut Transaction<'static, Any>,
+    crash: &NewCrash,
+) -> Result<bool, CatalogError> {
+    let fact = &crash.fact;
+    let add = sqlx::query(ADD_FACT)
+        .bind(fact.project.as_i64())
+        .bind(fact.crash_id.to_string())
+        .bind(fact.received_at.as_millis())
+        .bind(fact.occurred_at.as_millis())
+        .bind(i64::from(fact.weight))
+        .bind(fact.signature.to_string())
+        .bind(fact.kind.as_str())
+        .bind(row::optional_text(fact.reason.as_ref()))
+        .bind(row::optional_text(fact.release.as_ref()))
+        .bind(row::optional_text(fact.environment.as_ref()))
+        .bind(row::optional_text(fact.platform.as_ref()))
+        .bind(row::optional_text(fact.os_version.as_ref()))
+        .bind(row::optional_text(fact.arch.as_ref()))
+        .bind(row::optional_text(fact.device.as_ref()))
+        .bind(row::optional_text(fact.gpu.as_ref()))
+        .bind(row::optional_text(fact.user.as_ref()))
+        .bind(fact.uptime_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)))
+        .bind(i64::from(fact.unreadable))
+        .bind(row::text(&crash.attempt));
+    Ok(add.execute(&mut **transaction).await?.rows_affected() == 1)
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

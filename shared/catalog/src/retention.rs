@@ -1,0 +1,198 @@
+//! Letting go of what is old.
+
+use std::collections::BTreeMap;
+
+use epitaph_crash_model::{CrashId, Day, ProjectId, Timestamp};
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use crate::{
+    Catalog, CatalogError, bounded,
+    crash::{self, CrashRow, placeholders, select_crash},
+    row,
+};
+
+/// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts.
+pub(crate) const EXPIRED: &str = select_crash!(
+    "FROM projects p CROSS JOIN facts f CROSS JOIN signatures s \
+     WHERE s.project = f.project AND s.id = f.signature AND f.project = p.id AND f.received_at < $1 LIMIT $2"
+);
+/// What a signature must know of facts that go: see `issue`.
+pub(crate) const RAISE_LAST: &str = "UPDATE signatures \
+    SET last_seen_at = $3, last_crash = $4, last_release = $5 \
+    WHERE project = $1 AND id = $2 AND (last_seen_at < $3 OR (last_seen_at = $3 AND last_crash < $4))";
+pub(crate) const FORGET: &str = "DELETE FROM seen WHERE (day, project, crash_id) IN \
+    (SELECT day, project, crash_id FROM seen WHERE day < $1 LIMIT $2)";
+
+/// How many rows one transaction deletes: recording never waits for more than that.
+const AT_ONCE: usize = 500;
+
+impl Catalog {
+    /// Crashes of all projects that were accepted before a moment.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn expired_crashes(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CrashRow>, CatalogError> {
+        let question = sqlx::query(EXPIRED).bind(before.as_millis()).bind(bounded(limit));
+        question.fetch_all(self.reader().await?).await?.iter().map(crash::read).collect()
+    }
+
+    /// Deletes the facts of these crashes, and answers how many there were. Their issues stay, and so does the memory
+    /// that these crashes were recorded. A failure half-way leaves some deleted; asking again deletes the rest.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn delete_crashes(&self, crashes: &[(ProjectId, CrashId)]) -> Result<u64, CatalogError> {
+        let mut by_project: BTreeMap<ProjectId, Vec<CrashId>> = BTreeMap::new();
+        for &(project, crash) in crashes {
+            by_project.entry(project).or_default().push(crash);
+        }
+        let mut deleted = 0;
+        for (project, crashes) in by_project {
+            for some in crashes.chunks(AT_ONCE) {
+                let mut transaction = self.begin().await?;
+                deleted += delete(&mut transaction, project, some).await?;
+                transaction.commit().await?;
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Forgets that crashes accepted before a day were recorded, and answers how many. A message that brings one of
+    /// them again would be taken for new: `before` must lie further back than any message lives.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn forget_seen(&self, before: Day) -> Result<u64, CatalogError> {
+        let mut forgotten = 0;
+        loop {
+            let mut transaction = self.begin().await?;
+            let forget = sqlx::query(FORGET).bind(before.number()).bind(AT_ONCE as i64);
+            let some = forget.execute(&mut *transaction).await?.rows_affected();
+            transaction.commit().await?;
+            forgotten += some;
+            if some < AT_ONCE as u64 {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+async fn delete(
+    transaction: &mut Transaction<'static, Any>,
+    project: ProjectId,
+    crashes: &[CrashId],
+) -> Result<u64, CatalogError> {
+    let mut delete = sqlx::query(AssertSqlSafe(delete_among(crashes.len()))).bind(project.as_i64());
+    for crash in crashes {
+        delete = delete.bind(crash.to_string());
+    }
+    let rows = delete.fetch_all(&mut **transaction).await?;
+    let mut last: BTreeMap<String, (Timestamp, String, Option<String>)> = BTreeMap::new();
+    for row in &rows {
+        let crash = (row::time(row, "received_at")?, row.try_get("crash_id")?, row.try_get("release")?);
+        let signature = row.try_get("signature")?;
+        match last.get(&signature) {
+            Some(later) if (&later.0, &later.1) >= (&crash.0, &crash.1) => {}
+            _ => drop(last.insert(signature, crash)),
+        }
+    }
+    for (signature, (at, crash, release)) in last {
+        let raise = sqlx::query(RAISE_LAST).bind(project.as_i64()).bind(signature);
+        raise.bind(at.as_millis()).bind(crash).bind(release).execute(&mut **transaction).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+pub(crate) fn delete_among(count: usize) -> String {
+    format!(
+        "DELETE FROM facts WHERE project = $1 AND crash_id IN ({}) \
+         RETURNING signature, received_at, crash_id, release",
+        placeholders(2, count)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Recorded,
+        sample::{HOUR, T0, catalog, crash},
+    };
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[tokio::test]
+    async fn what_expired_is_found_in_every_project_and_deleted_only_there() {
+        let (_place, catalog) = catalog().await;
+        let other = catalog.add_project(None, "Other").await.unwrap().id;
+        let mut all: Vec<_> = (0..6).map(|index| crash(index, "render", T0 + i64::from(index))).collect();
+        for crash in &mut all[3..] {
+            crash.fact.project = other;
+        }
+        for crash in &all {
+            catalog.record(crash).await.unwrap();
+        }
+        // The same id in another project is another crash.
+        let mut twin = all[0].clone();
+        twin.fact.project = other;
+        twin.fact.received_at = at(T0 + HOUR);
+        catalog.record(&twin).await.unwrap();
+
+        let expired = catalog.expired_crashes(at(T0 + 5), 100).await.unwrap();
+        let ids: Vec<_> = expired.iter().map(|row| (row.fact.project, row.fact.crash_id)).collect();
+        assert_eq!(ids.len(), 5);
+        assert_eq!(catalog.expired_crashes(at(T0 + 5), 2).await.unwrap().len(), 2);
+        assert_eq!(catalog.delete_crashes(&ids).await.unwrap(), 5);
+        assert_eq!(catalog.delete_crashes(&ids).await.unwrap(), 0);
+        assert!(catalog.expired_crashes(at(T0 + 5), 100).await.unwrap().is_empty());
+        assert_eq!(catalog.recent_crashes(ProjectId::FIRST, 9).await.unwrap().len(), 0);
+        let left = catalog.recent_crashes(other, 9).await.unwrap();
+        assert_eq!(
+            left.iter().map(|row| row.fact.crash_id).collect::<Vec<_>>(),
+            [twin.fact.crash_id, all[5].fact.crash_id]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_crash_whose_fact_expired_is_still_not_recorded_again() {
+        let (_place, catalog) = catalog().await;
+        let crash = crash(1, "render", T0);
+        catalog.record(&crash).await.unwrap();
+        catalog.delete_crashes(&[(crash.fact.project, crash.fact.crash_id)]).await.unwrap();
+        assert!(catalog.was_seen(crash.fact.project, crash.fact.crash_id).await.unwrap());
+        assert_eq!(catalog.record(&crash).await.unwrap(), Recorded::Already);
+    }
+
+    #[tokio::test]
+    async fn crashes_are_forgotten_by_day_of_acceptance_in_any_number() {
+        let (_place, catalog) = catalog().await;
+        let count = u32::try_from(AT_ONCE).unwrap() + 20;
+        for index in 0..count {
+            let crash = crash(index, "render", T0);
+            catalog.record(&crash).await.unwrap();
+            catalog.delete_crashes(&[(crash.fact.project, crash.fact.crash_id)]).await.unwrap();
+        }
+        let day = at(T0).day();
+        assert_eq!(catalog.forget_seen(day).await.unwrap(), 0);
+        assert_eq!(catalog.forget_seen(day.plus(1)).await.unwrap(), u64::from(count));
+        let crash = crash(1, "render", T0);
+        assert!(!catalog.was_seen(crash.fact.project, crash.fact.crash_id).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_crash_that_is_forgotten_as_seen_is_not_counted_twice_while_its_fact_is_there() {
+        let (_place, catalog) = catalog().await;
+        let crash = crash(1, "render", T0);
+        catalog.record(&crash).await.unwrap();
+        catalog.forget_seen(at(T0).day().plus(1)).await.unwrap();
+        assert!(catalog.was_seen(crash.fact.project, crash.fact.crash_id).await.unwrap());
+        assert_eq!(catalog.record(&crash).await.unwrap(), Recorded::Already);
+        assert_eq!(catalog.recent_crashes(crash.fact.project, 9).await.unwrap().len(), 1);
+    }
+}

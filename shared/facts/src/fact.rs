@@ -1,0 +1,233 @@
+//! The fact of a crash.
+
+use epitaph_crash_model::{Crash, Fact, ProjectId, Timestamp};
+use epitaph_secrets::Secret;
+
+use crate::annotations::{self, first};
+
+/// The most characters that a text of a fact keeps. Facts are many, and what lies beyond is in the crash itself.
+pub const LONGEST_TEXT: usize = 200;
+
+/// How far before acceptance a client's clock is believed: a report may wait for the player's next start.
+const BELIEVED_BEFORE: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How far after acceptance: clocks differ a little.
+const BELIEVED_AFTER: i64 = 60 * 1000;
+
+/// The fact of a crash. The same crash and secret always give the same fact.
+///
+/// `user_hash` is the secret for [`Purpose::UserHash`](epitaph_secrets::Purpose::UserHash). A user is told from others
+/// within one project and installation of Epitaph only, and cannot be told from the hash.
+///
+/// Texts are trimmed and cut to [`LONGEST_TEXT`] characters; blank ones are `None`.
+pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
+    let annotation = |names| first(&crash.annotations, names);
+    let known = |value: &Option<String>, names| text(value.as_deref()).or_else(|| text(annotation(names)));
+    Fact {
+        crash_id: crash.id,
+        project: crash.project,
+        received_at: crash.received_at,
+        occurred_at: occurred_at(crash.occurred_at, crash.received_at),
+        weight: crash.weight,
+        signature: crash.signature.id,
+        kind: crash.kind,
+        reason: text(crash.reason.as_deref()),
+        release: text(crash.release.as_deref()),
+        environment: text(crash.environment.as_deref()),
+        platform: known(&crash.system.os, annotations::PLATFORM),
+        os_version: known(&crash.system.os_version, annotations::OS_VERSION),
+        arch: text(crash.system.arch.as_deref()),
+        device: text(annotation(annotations::DEVICE)),
+        gpu: text(annotation(annotations::GPU)),
+        user: annotation(annotations::USER).map(|user| hashed(crash.project, user, user_hash)),
+        uptime_seconds: crash.uptime_seconds,
+        unreadable: crash.unreadable.is_some(),
+    }
+}
+
+/// The client's clock where it is believable, otherwise ours.
+fn occurred_at(claimed: Option<Timestamp>, received_at: Timestamp) -> Timestamp {
+    let believable = received_at.plus_millis(-BELIEVED_BEFORE)..=received_at.plus_millis(BELIEVED_AFTER);
+    claimed.filter(|claimed| believable.contains(claimed)).unwrap_or(received_at)
+}
+
+/// 32 hexadecimal digits. The whole id is hashed, however long: two that only begin alike are two users.
+fn hashed(project: ProjectId, user: &str, secret: &Secret) -> String {
+    let mut hash = secret.sign(&format!("{project}/{user}"));
+    hash.truncate(32);
+    hash
+}
+
+fn text(value: Option<&str>) -> Option<String> {
+    let value = value?.trim();
+    (!value.is_empty()).then(|| value.chars().take(LONGEST_TEXT).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use epitaph_crash_model::{CRASH_VERSION, CrashId, Kind, Protocol, Signature, SignatureId, System};
+    use epitaph_secrets::{Purpose, RootSecret};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+
+    fn secret() -> Secret {
+        RootSecret::new("an example of a root secret").unwrap().derive(Purpose::UserHash)
+    }
+
+    fn crash(annotations: &[(&str, &str)]) -> Crash {
+        let id = CrashId::new();
+        Crash {
+            version: CRASH_VERSION,
+            id,
+            project: ProjectId::FIRST,
+            kind: Kind::Crash,
+            protocol: Protocol::Multipart,
+            client: None,
+            received_at: id.accepted_at(),
+            occurred_at: None,
+            release: None,
+            environment: None,
+            reason: None,
+            address: None,
+            assertion: None,
+            unreadable: None,
+            signature: Signature {
+                id: SignatureId::from_bytes([7; 16]),
+                rules: 1,
+                text: "render".into(),
+                steps: Vec::new(),
+            },
+            crashing_thread: None,
+            threads: Vec::new(),
+            modules: Vec::new(),
+            system: System::default(),
+            uptime_seconds: None,
+            annotations: annotations
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            payloads: Vec::new(),
+            notes: Vec::new(),
+            weight: 1,
+        }
+    }
+
+    fn fact(annotations: &[(&str, &str)]) -> Fact {
+        fact_of(&crash(annotations), &secret())
+    }
+
+    #[test]
+    fn a_fact_holds_what_the_crash_tells() {
+        let mut crash = crash(&[
+            ("device.model", "Steam Deck"),
+            ("gpu_name", "RDNA 2"),
+            ("os.name", "passed over: the payload tells"),
+        ]);
+        crash.kind = Kind::Oom;
+        crash.reason = Some("SIGSEGV / SEGV_MAPERR".into());
+        crash.release = Some("1.2.3".into());
+        crash.environment = Some("live".into());
+        crash.system = System {
+            os: Some("Linux".into()),
+            os_version: Some("6.1".into()),
+            arch: Some("amd64".into()),
+            ..System::default()
+        };
+        crash.uptime_seconds = Some(90);
+        crash.weight = 10;
+        crash.unreadable = Some("the stream directory lies outside the file".into());
+        let some = |text: &str| Some(text.to_owned());
+        let expected = Fact {
+            crash_id: crash.id,
+            project: ProjectId::FIRST,
+            received_at: crash.received_at,
+            occurred_at: crash.received_at,
+            weight: 10,
+            signature: crash.signature.id,
+            kind: Kind::Oom,
+            reason: some("SIGSEGV / SEGV_MAPERR"),
+            release: some("1.2.3"),
+            environment: some("live"),
+            platform: some("Linux"),
+            os_version: some("6.1"),
+            arch: some("amd64"),
+            device: some("Steam Deck"),
+            gpu: some("RDNA 2"),
+            user: None,
+            uptime_seconds: Some(90),
+            unreadable: true,
+        };
+        assert_eq!(fact_of(&crash, &secret()), expected);
+    }
+
+    #[test]
+    fn a_clients_clock_is_believed_from_30_days_before_to_a_minute_after_acceptance() {
+        let mut crash = crash(&[]);
+        let mut occurred = |offset: i64| {
+            crash.occurred_at = Some(crash.received_at.plus_millis(offset));
+            fact_of(&crash, &secret()).occurred_at.as_millis() - crash.received_at.as_millis()
+        };
+        for believed in [0, -1, -30 * DAY, 60_000] {
+            assert_eq!(occurred(believed), believed);
+        }
+        for wrong in [-30 * DAY - 1, 60_001, -5_000 * DAY, 5_000 * DAY] {
+            assert_eq!(occurred(wrong), 0, "{wrong}");
+        }
+    }
+
+    /// Computed apart from this code, with `openssl dgst -sha256 -hmac`: users must stay the same users for years.
+    #[test]
+    fn a_users_hash_is_what_openssl_computes() {
+        assert_eq!(fact(&[("user.id", "ann")]).user.as_deref(), Some("b9eb177d1b7727f8a1946a8288ab4797"));
+    }
+
+    #[test]
+    fn the_user_comes_before_the_installation_and_blank_names_count_as_missing() {
+        let user = |annotations| fact(annotations).user;
+        let ann = user(&[("user.id", "ann")]);
+        assert!(ann.is_some());
+        assert_eq!(user(&[("user.id", "ann"), ("user_id", "b"), ("guid", "c"), ("client_id", "d")]), ann);
+        assert_eq!(user(&[("user.id", " "), ("user_id", " ann "), ("guid", "c")]), ann);
+        assert_eq!(user(&[("user_id", ""), ("guid", "ann"), ("client_id", "d")]), ann);
+        assert_eq!(user(&[("client_id", "ann")]), ann);
+        assert_eq!(user(&[("name", "ann")]), None);
+    }
+
+    #[test]
+    fn a_user_has_another_hash_in_another_project_or_installation() {
+        let mut crash = crash(&[("guid", "ann")]);
+        let here = fact_of(&crash, &secret()).user;
+        let elsewhere = RootSecret::new("another example of a secret").unwrap().derive(Purpose::UserHash);
+        assert_ne!(fact_of(&crash, &elsewhere).user, here);
+        crash.project = ProjectId::try_from(2_u64).unwrap();
+        assert_ne!(fact_of(&crash, &secret()).user, here);
+    }
+
+    #[test]
+    fn what_the_payload_does_not_tell_is_taken_from_annotations() {
+        let fact = fact(&[
+            ("os.name", "Android"),
+            ("os.version", "15"),
+            ("model", "Pixel 9"),
+            ("gpu-gl-renderer", "Mali-G715"),
+        ]);
+        let told = [fact.platform, fact.os_version, fact.device, fact.gpu];
+        let expected = ["Android", "15", "Pixel 9", "Mali-G715"];
+        assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_cut_between_characters_and_users_are_not_shown(text in ".{0,300}", user in "[a-z@.]{8,300}") {
+            let fact = fact(&[("device", &text), ("user.id", &user)]);
+            let device = fact.device.clone().unwrap_or_default();
+            prop_assert!(device.chars().count() <= LONGEST_TEXT);
+            prop_assert!(text.trim().starts_with(&device));
+            prop_assert_eq!(device.is_empty(), text.trim().is_empty());
+            let hash = fact.user.unwrap_or_default();
+            prop_assert!(hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+    }
+}

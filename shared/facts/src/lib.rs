@@ -1,0 +1,8 @@
+//! Facts: from a crash, the narrow row that statistics count.
+//!
+//! Clients name the same thing in many ways; which names are looked at is in `annotations`.
+
+mod annotations;
+mod fact;
+
+pub use fact::{LONGEST_TEXT, fact_of};

@@ -1,0 +1,78 @@
+//! The memory that all requests of a process share.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Memory is handed out in pieces of this many bytes.
+const PIECE: u64 = 1024;
+
+/// A number of bytes that all requests together may hold. Cheap to clone; all clones share it.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    pieces: Arc<Semaphore>,
+}
+
+/// A part of the budget, given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    permit: OwnedSemaphorePermit,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(bytes: u64) -> Self {
+        let pieces = usize::try_from(bytes / PIECE).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { pieces: Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// An empty share, to grow.
+    pub fn share(&self) -> Option<Share> {
+        Arc::clone(&self.pieces).try_acquire_many_owned(0).ok().map(|permit| Share { permit })
+    }
+
+    /// A share of so many bytes, waiting a while for it; `None` if others still hold too much then.
+    pub async fn wait_for(&self, bytes: u64, patience: Duration) -> Option<Share> {
+        let acquire = Arc::clone(&self.pieces).acquire_many_owned(pieces(bytes));
+        let permit = tokio::time::timeout(patience, acquire).await.ok()?.ok()?;
+        Some(Share { permit })
+    }
+}
+
+impl Share {
+    /// Grows to hold so many bytes in all; `false`, and unchanged, if others hold too much.
+    pub fn grow_to(&mut self, bytes: u64) -> bool {
+        let missing = (pieces(bytes) as usize).saturating_sub(self.permit.num_permits());
+        if missing == 0 {
+            return true;
+        }
+        let Ok(missing) = u32::try_from(missing) else { return false };
+        match Arc::clone(self.permit.semaphore()).try_acquire_many_owned(missing) {
+            Ok(more) => {
+                self.permit.merge(more);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+fn pieces(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(PIECE)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_never_exceed_the_budget_and_are_given_back() {
+        let budget = Budget::new(10 * PIECE);
+        let mut share = budget.share().unwrap();
+        assert!(share.grow_to(8 * PIECE) && share.grow_to(3));
+        assert!(!budget.share().unwrap().grow_to(2 * PIECE + 1));
+        assert!(budget.wait_for(3 * PIECE, Duration::from_secs(2)).await.is_none());
+        drop(share);
+        assert!(budget.wait_for(10 * PIECE, Duration::from_secs(2)).await.is_some());
+    }
+}

@@ -1,0 +1,184 @@
+//! What one collector function holds from its start to its end.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header, request::Parts};
+use epitaph_bucket::{Bucket, BucketError};
+use epitaph_crash_model::{CrashId, ProjectId, Protocol};
+use epitaph_host::{Context, Limits, Metrics, Settings, metrics::Outcome};
+use epitaph_queue::Sender;
+use epitaph_secrets::Secret;
+
+use crate::{
+    Refusal,
+    body::{BodyReader, Unread},
+    budget::Budget,
+    draft::{Draft, DraftSource},
+    hand_over::{HandOver, Safe},
+    keys,
+};
+
+/// The generation of keys that is accepted where no rule says more.
+const GENERATIONS: [u32; 1] = [0];
+/// The longest client name that is kept.
+const LONGEST_CLIENT: usize = 200;
+/// What a message holds beside payloads: ids, the annotations' share, the report's structure.
+const MESSAGE_OVERHEAD: u64 = 64 << 10;
+
+/// Why a collector cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The bucket's URL is not usable.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+/// The engines that collectors share where several run in one process.
+#[derive(Clone)]
+pub struct Engines {
+    /// Where reports go.
+    pub queue: Arc<dyn Sender>,
+    /// Where what is large goes, and what the queue does not take.
+    pub bucket: Bucket,
+    /// The memory that all requests share.
+    pub budget: Budget,
+}
+
+impl Engines {
+    /// The engines that the settings name. No I/O happens before they are used.
+    ///
+    /// # Errors
+    /// [`OpenError::Bucket`].
+    #[cfg(feature = "embedded")]
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let producer = epitaph_queue::embedded::Producer::new(producer_settings(settings));
+        // While the client connects, the file is made.
+        producer.warm_up();
+        Self::with_queue(settings, Arc::new(producer))
+    }
+
+    /// The engines that the settings name, with a queue that is already there.
+    ///
+    /// # Errors
+    /// [`OpenError::Bucket`].
+    pub fn with_queue(settings: &Settings, queue: Arc<dyn Sender>) -> Result<Self, OpenError> {
+        let bucket = Bucket::open(&settings.bucket, settings.min_free_disk)?;
+        Ok(Self { queue, bucket, budget: Budget::new(settings.limits.buffers) })
+    }
+}
+
+/// How the embedded queue is written to.
+#[cfg(feature = "embedded")]
+fn producer_settings(settings: &Settings) -> epitaph_queue::embedded::ProducerSettings {
+    epitaph_queue::embedded::ProducerSettings {
+        directory: settings.data.join("queue"),
+        min_free: settings.min_free_disk,
+        sync: true,
+    }
+}
+
+/// A collector: receives reports of one family of protocols.
+pub struct Collector {
+    name: &'static str,
+    limits: Limits,
+    ingest: Secret,
+    engines: Engines,
+    hand_over: HandOver,
+    metrics: Metrics,
+}
+
+impl Collector {
+    /// A collector from its function's context.
+    ///
+    /// # Errors
+    /// [`OpenError::Bucket`].
+    #[cfg(feature = "embedded")]
+    pub fn open(context: &Context) -> Result<Self, OpenError> {
+        Ok(Self::new(context, Engines::open(&context.settings)?))
+    }
+
+    /// A collector with engines that are already there.
+    pub fn new(context: &Context, engines: Engines) -> Self {
+        let (queue, bucket) = (Arc::clone(&engines.queue), engines.bucket.clone());
+        Self {
+            name: context.name,
+            limits: context.settings.limits.clone(),
+            ingest: context.secrets.ingest.clone(),
+            hand_over: HandOver::new(queue, bucket, context.secrets.message.clone()),
+            engines,
+            metrics: context.metrics.clone(),
+        }
+    }
+
+    /// The limits that requests must keep.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Checks the key of a request for a project.
+    ///
+    /// # Errors
+    /// See [`keys::authenticate`].
+    pub fn authenticate(&self, parts: &Parts, project: ProjectId) -> Result<(), Refusal> {
+        keys::authenticate(parts, project, &self.ingest, &GENERATIONS)
+    }
+
+    /// Checks a key for a project.
+    pub fn is_key(&self, project: ProjectId, key: &str) -> bool {
+        self.ingest.is_project_key(project, &GENERATIONS, key)
+    }
+
+    /// Begins to read a request's body.
+    ///
+    /// # Errors
+    /// See [`BodyReader::open`].
+    pub async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<BodyReader, Unread> {
+        BodyReader::open(headers, body, &self.limits, &self.engines.budget).await
+    }
+
+    /// Begins a report.
+    pub fn draft(&self, project: ProjectId, protocol: Protocol, headers: &HeaderMap) -> Draft {
+        let client = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let client = client.map(|client| client.chars().take(LONGEST_CLIENT).collect());
+        // Base64 makes four bytes of three; the annotations and the rest travel too.
+        let room = (self.hand_over.largest_message() as u64)
+            .saturating_sub(MESSAGE_OVERHEAD + 2 * self.limits.annotation_total);
+        let source = &DraftSource {
+            limits: &self.limits,
+            bucket: &self.engines.bucket,
+            budget: &self.engines.budget,
+            inline: self.limits.inline.min(room / 4 * 3),
+        };
+        Draft::new(project, protocol, client, source)
+    }
+
+    /// Makes a report durable, and counts it. When this returns `Ok`, the client may be told that it is safe.
+    ///
+    /// # Errors
+    /// [`Cause::Unavailable`](crate::Cause::Unavailable).
+    pub async fn accept(&self, draft: Draft) -> Result<CrashId, Refusal> {
+        match self.hand_over.hand_over(draft.report()).await {
+            Ok(safe) => {
+                let outcome = match safe {
+                    Safe::Queued => Outcome::Accepted,
+                    Safe::Parked => Outcome::Parked,
+                };
+                self.metrics.count(self.name, outcome, "");
+                Ok(draft.report().id)
+            }
+            // The queue may have taken it all the same, so what it names in the bucket stays. If nothing names it, it is
+            // swept as an orphan.
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Counts a refusal, and tells it to the log: a client's fault quietly, our own as an error.
+    pub fn count_refused(&self, refusal: &Refusal) {
+        self.metrics.count(self.name, Outcome::Refused, refusal.cause.as_str());
+        if refusal.cause.is_ours() {
+            tracing::error!(function = self.name, cause = refusal.cause.as_str(), detail = %refusal.detail, "refused");
+        } else {
+            tracing::debug!(function = self.name, cause = refusal.cause.as_str(), detail = %refusal.detail, "refused");
+        }
+    }
+}

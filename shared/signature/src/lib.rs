@@ -1,0 +1,139 @@
+//! The name that a crash gets from its frames: the same for the same cause, and explained frame by frame.
+//!
+//! [`sign`] goes over the frames of the thread that ended the process, from the innermost call outwards. It leaves out
+//! what every crash of its sort has on top (abort, panic, assertion and allocation machinery: the tables in `rules`),
+//! and takes the names of the first [`FRAMES`] that remain. Names are freed of what differs between two builds of the
+//! same code (`name`). It reads nothing but its input, and keeps no absolute address: the same crash in a process that
+//! was loaded elsewhere has the same signature.
+//!
+//! The rules have a version. A change that could give one crash another signature is a new version, because a
+//! signature that is stored once must mean the same for ever.
+
+mod name;
+mod rules;
+
+use epitaph_crash_model::{Frame, Kind, Signature, SignatureId, SignatureStep, StepDecision};
+use sha2::{Digest, Sha256};
+
+use crate::rules::{Effect, Rule};
+
+/// The version of the rules, stored in every signature.
+pub const RULES: u32 = 1;
+
+/// How many frames make a signature, at most.
+pub const FRAMES: usize = 3;
+
+/// The longest text of a signature, in characters.
+pub const LONGEST_TEXT: usize = 300;
+
+/// How far out a frame is looked for that explains all frames inside it, such as `abort`. Machinery is never deeper.
+const MACHINERY: usize = 64;
+
+/// The name of a frame that lies in no module.
+const UNKNOWN: &str = "unknown";
+
+/// A crash as far as its signature depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsigned<'a> {
+    /// The frames of the thread that ended the process, from the innermost call outwards.
+    pub frames: &'a [Frame],
+    /// What sort of end it was; it names the crash where there is nothing better.
+    pub kind: Kind,
+    /// The system's word for the end; it names the crash where no frame does.
+    pub reason: Option<&'a str>,
+}
+
+/// Signs a crash. The same input gives the same signature; every input gives one.
+pub fn sign(crash: &Unsigned<'_>) -> Signature {
+    let (names, steps) = choose(crash.frames);
+    if names.iter().any(|name| name != UNKNOWN) {
+        return signature(&names, steps);
+    }
+    // Nothing but wild addresses says nothing of the cause; crashes of every cause would fall together.
+    let reason = crash.reason.map(str::trim).filter(|reason| !reason.is_empty());
+    signature(&[reason.unwrap_or(crash.kind.as_str()).to_owned()], steps)
+}
+
+/// The signature of a crash whose payload could not be read. All of one class fall together.
+///
+/// `class` is a short fixed text such as `not a minidump`, without anything of the single crash.
+pub fn unreadable(class: &str) -> Signature {
+    signature(&[format!("unreadable: {class}")], Vec::new())
+}
+
+/// The names that are used, and what became of every frame that was looked at.
+fn choose(frames: &[Frame]) -> (Vec<String>, Vec<SignatureStep>) {
+    let named: Vec<String> = frames.iter().take(MACHINERY).map(name::of).collect();
+    let cause = named.iter().enumerate().take_while(|(_, name)| !ends(name)).filter_map(explains).last();
+
+    let mut names: Vec<String> = Vec::new();
+    let mut steps = Vec::new();
+    for (index, frame) in frames.iter().enumerate() {
+        let mut step = |decision, because| steps.push(SignatureStep { frame: index, decision, because });
+        if let Some((outer, rule)) = cause.filter(|&(outer, _)| index < outer) {
+            step(StepDecision::Skipped, format!("called by frame {outer}: {}", rule.because));
+            continue;
+        }
+        let name = named.get(index).cloned().unwrap_or_else(|| name::of(frame));
+        let rule = frame.function.as_ref().and_then(|_| rules::matching(&name));
+        if let Some(rule) = rule {
+            step(StepDecision::Skipped, rule.because.to_owned());
+            if rule.effect == Effect::End {
+                break;
+            }
+        } else if name == UNKNOWN && names.last().is_some_and(|last| last == UNKNOWN) {
+            step(
+                StepDecision::Skipped,
+                "one more frame in no module says no more than the one before".to_owned(),
+            );
+        } else {
+            step(StepDecision::Used, used_because(frame, &name));
+            names.push(name);
+            if names.len() == FRAMES {
+                break;
+            }
+        }
+    }
+    (names, steps)
+}
+
+/// Whether a thread's own code begins inside this frame.
+fn ends(name: &str) -> bool {
+    rules::matching(name).is_some_and(|rule| rule.effect == Effect::End)
+}
+
+/// The frame's index and rule, if everything inside the frame is its doing.
+fn explains((index, name): (usize, &String)) -> Option<(usize, &'static Rule)> {
+    rules::matching(name).filter(|rule| rule.effect == Effect::SkipWithInner).map(|rule| (index, rule))
+}
+
+fn used_because(frame: &Frame, name: &str) -> String {
+    if name == UNKNOWN {
+        "lies in no module: a jump to a wild address, or code made at run time".to_owned()
+    } else if frame.function.is_some() {
+        "names the code that ran".to_owned()
+    } else {
+        "no function is known here; the place in the module stands for it".to_owned()
+    }
+}
+
+fn signature(names: &[String], steps: Vec<SignatureStep>) -> Signature {
+    let mut hash = Sha256::new();
+    hash.update(format!("{RULES}\0"));
+    hash.update(names.join("\0"));
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    Signature { id: SignatureId::from_bytes(id), rules: RULES, text: bounded(&names.join(" | ")), steps }
+}
+
+/// The text, cut at [`LONGEST_TEXT`] characters; a cut text ends in an ellipsis.
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(LONGEST_TEXT - 1).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
