@@ -17,7 +17,7 @@ pub(crate) struct Chart {
     pub(crate) top: String,
     /// What the line at half height stands for; empty where that is no whole number.
     pub(crate) half: String,
-    /// What stands under it, at equal distances from its left edge on.
+    /// What stands under each bar; empty under most.
     pub(crate) ticks: Vec<String>,
     /// For those who do not see it.
     pub(crate) summary: String,
@@ -41,11 +41,12 @@ impl Chart {
         }
         chart.top = number(top);
         chart.half = if top.is_multiple_of(2) { number(top / 2) } else { String::new() };
-        let apart = (points.len() / grid.ticks.max(1) as usize).max(1);
-        let tick = |point: &TrendPoint| {
-            if grid.is_of_days() { short_day(point.start) } else { clock(point.start, false) }
+        let tick = |point: &TrendPoint| match point.start {
+            start if !grid.has_tick(start) => String::new(),
+            start if grid.is_of_days() => short_day(start),
+            start => clock(start, false),
         };
-        chart.ticks = points.iter().step_by(apart).map(tick).collect();
+        chart.ticks = points.iter().map(tick).collect();
         chart
     }
 

@@ -6,8 +6,8 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ORIGIN,
-            REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE,
+            ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
         },
         uri::Uri,
     },
@@ -103,7 +103,8 @@ fn is_forged(request: &Request, who: Who, host: &str) -> bool {
     if headers.contains_key(FETCH_SITE) {
         return !matches!(header(headers, &FETCH_SITE), "same-origin" | "none");
     }
-    let same = |origin: Uri| origin.authority().is_some_and(|origin| origin.as_str().eq_ignore_ascii_case(host));
+    let same =
+        |origin: Uri| origin.authority().is_some_and(|origin| origin.as_str().eq_ignore_ascii_case(host));
     headers.contains_key(ORIGIN) && !header(headers, &ORIGIN).parse().is_ok_and(same)
 }
 
@@ -121,7 +122,8 @@ fn told(dashboard: &Dashboard, visitor: &Visitor, response: Response) -> Respons
         None => return response,
     };
     fault.log(visitor.uri.path());
-    let mut told = if is_api(&visitor.uri) { fault.json() } else { pages::fault_page(dashboard, visitor, &fault) };
+    let mut told =
+        if is_api(&visitor.uri) { fault.json() } else { pages::fault_page(dashboard, visitor, &fault) };
     for (name, value) in response.headers() {
         if ![CONTENT_TYPE, CONTENT_LENGTH].contains(name) {
             told.headers_mut().append(name, value.clone());

@@ -21,7 +21,9 @@ type Cause = Arc<dyn Error + Send + Sync>;
 pub(crate) enum Fault {
     #[error("this needs the admin token: send `Authorization: Bearer TOKEN`, or sign in at /login")]
     SignIn,
-    #[error("this is not the admin token; it is in EPITAPH_TOKEN, or in the file `token` of the data directory")]
+    #[error(
+        "this is not the admin token; it is in EPITAPH_TOKEN, or in the file `token` of the data directory"
+    )]
     WrongToken,
     #[error("there is no such address")]
     NoSuchPage,

@@ -14,7 +14,9 @@ impl Hosts {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
         let public = public_url.and_then(|url| url.parse::<Uri>().ok());
         names.extend(public.as_ref().and_then(Uri::host).map(plain));
-        names.extend(others.iter().filter_map(|name| name.parse::<Authority>().ok()).map(|name| plain(name.host())));
+        names.extend(
+            others.iter().filter_map(|name| name.parse::<Authority>().ok()).map(|name| plain(name.host())),
+        );
         Self(names)
     }
 

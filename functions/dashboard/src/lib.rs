@@ -6,10 +6,10 @@
 mod api;
 mod assets;
 mod chart;
+mod document;
 mod door;
 mod fault;
 mod hosts;
-mod document;
 mod pages;
 mod period;
 mod session;
@@ -125,7 +125,8 @@ impl Dashboard {
 
 /// All routes of the dashboard, with a fallback for addresses that do not exist.
 pub fn router(dashboard: Dashboard) -> Router {
-    let private = Router::new().merge(pages::routes()).merge(api::routes()).route_layer(from_fn(door::require_session));
+    let private =
+        Router::new().merge(pages::routes()).merge(api::routes()).route_layer(from_fn(door::require_session));
     Router::new()
         .merge(private)
         .merge(pages::public_routes())

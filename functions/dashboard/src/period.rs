@@ -27,8 +27,8 @@ pub(crate) struct Grid {
     pub(crate) pieces: u32,
     /// Milliseconds of one piece.
     pub(crate) piece: i64,
-    /// How many labels stand under it; divides `pieces`.
-    pub(crate) ticks: u32,
+    /// Milliseconds between labels, which stand at multiples of it; itself a multiple of `piece`.
+    pub(crate) tick: i64,
 }
 
 impl Period {
@@ -90,12 +90,12 @@ impl Period {
 
     /// The pieces of the large chart.
     pub(crate) fn grid(self, now: Timestamp) -> Grid {
-        let (pieces, piece, ticks) = match self {
-            Period::Hour => (60, MINUTE, 6),
-            Period::Day => (48, HOUR / 2, 6),
-            Period::Week => (56, 3 * HOUR, 7),
-            Period::Month => (60, 12 * HOUR, 6),
-            Period::Quarter | Period::All => (90, DAY, 6),
+        let (pieces, piece, tick) = match self {
+            Period::Hour => (60, MINUTE, 10 * MINUTE),
+            Period::Day => (48, HOUR / 2, 4 * HOUR),
+            Period::Week => (56, 3 * HOUR, DAY),
+            Period::Month => (60, 12 * HOUR, 5 * DAY),
+            Period::Quarter | Period::All => (90, DAY, 15 * DAY),
         };
         let until = (now.as_millis().div_euclid(piece) + 1) * piece;
         let since = until - i64::from(pieces) * piece;
@@ -104,7 +104,7 @@ impl Period {
             until: Timestamp::from_millis(until),
             pieces,
             piece,
-            ticks,
+            tick,
         }
     }
 
@@ -126,7 +126,13 @@ impl Grid {
 
     /// Whether its labels are days, rather than times of a day.
     pub(crate) fn is_of_days(self) -> bool {
-        self.piece * i64::from(self.pieces) > 2 * DAY
+        self.tick >= DAY
+    }
+
+    /// Whether a label stands at the beginning of a piece, and has room before the right edge.
+    pub(crate) fn has_tick(self, start: Timestamp) -> bool {
+        let room = self.until.as_millis() - start.as_millis();
+        start.as_millis() % self.tick == 0 && room * 2 >= self.tick
     }
 }
 
@@ -143,7 +149,7 @@ mod tests {
             assert_eq!(grid.until.as_millis() - grid.since.as_millis(), grid.piece * i64::from(grid.pieces));
             assert_eq!(grid.since.as_millis() % grid.piece, 0, "{period:?}");
             assert!(period.since(now).is_none_or(|since| since <= grid.since), "{period:?}");
-            assert_eq!(grid.pieces % grid.ticks, 0, "{period:?}");
+            assert_eq!(grid.tick % grid.piece, 0, "{period:?}");
             assert_eq!(Period::parse(period.word()), Some(period));
         }
     }

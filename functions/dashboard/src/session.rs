@@ -73,7 +73,11 @@ impl Sessions {
 
 /// The value of one cookie in a `Cookie` header.
 pub(crate) fn cookie<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
-    cookies.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|pair| pair.0 == name).map(|pair| pair.1)
+    cookies
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|pair| pair.0 == name)
+        .map(|pair| pair.1)
 }
 
 #[cfg(test)]

@@ -140,7 +140,8 @@ pub(crate) fn clock(time: Timestamp, seconds: bool) -> String {
 }
 
 fn ago(time: Timestamp, now: Timestamp, t: &Texts) -> String {
-    let seconds = u64::try_from((now.as_millis().saturating_sub(time.as_millis())) / 1000).unwrap_or_default();
+    let seconds =
+        u64::try_from((now.as_millis().saturating_sub(time.as_millis())) / 1000).unwrap_or_default();
     match seconds {
         0..60 => t.just_now.to_owned(),
         60..3600 => (t.minutes_ago)(seconds / 60),
@@ -186,8 +187,14 @@ mod tests {
 
     #[test]
     fn numbers_and_sizes_read_easily() {
-        assert_eq!([number(0), number(999), number(1000), number(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([size(0), size(1023), size(27_800), size(200 << 20)], ["0 B", "1023 B", "27.1 KiB", "200 MiB"]);
+        assert_eq!(
+            [number(0), number(999), number(1000), number(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [size(0), size(1023), size(27_800), size(200 << 20)],
+            ["0 B", "1023 B", "27.1 KiB", "200 MiB"]
+        );
         assert_eq!(size(u64::MAX), "16777215 TiB");
         assert_eq!([percent(1, 1000), percent(0, 0), percent(1, 2)], ["<1%", "0%", "50%"]);
     }

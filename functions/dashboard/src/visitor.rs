@@ -59,7 +59,9 @@ impl Language {
 
     fn parse(code: &str) -> Option<Self> {
         let main = code.split(['-', '_']).next().unwrap_or_default();
-        [Language::English, Language::Korean].into_iter().find(|language| main.eq_ignore_ascii_case(language.code()))
+        [Language::English, Language::Korean]
+            .into_iter()
+            .find(|language| main.eq_ignore_ascii_case(language.code()))
     }
 
     /// The best of an `Accept-Language` header, such as `ko-KR,ko;q=0.9,en;q=0.8`.
@@ -118,7 +120,8 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     pub(crate) fn new(uri: &Uri, headers: &HeaderMap, host: String, signed_in: bool) -> Self {
-        let query = Query::<HashMap<String, String>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
+        let query =
+            Query::<HashMap<String, String>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
         let cookies = header(headers, &COOKIE);
         let asked_language = query.get("lang").and_then(|code| Language::parse(code));
         let asked_theme = query.get("theme").and_then(|code| Theme::parse(code));

@@ -1,5 +1,12 @@
 //! What the parser makes of dumps, good and bad. Every dump is parsed in a child process, as in earnest.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
 mod common;
 
 use common::{GAME_BASE, linux, parsed, requested, unreadable, verdict, windows};
@@ -16,7 +23,7 @@ async fn a_windows_crash_is_read_in_full() {
     assert_eq!(parsed.system.os_version.as_deref(), Some("10.0.22621"));
     assert_eq!(parsed.system.arch.as_deref(), Some("amd64"));
     assert_eq!(parsed.system.cpu_count, Some(8));
-    assert_eq!(parsed.occurred_at.map(|time| time.to_string()).as_deref(), Some("2010-01-06T20:35:09.000Z"));
+    assert_eq!(parsed.occurred_at.map(|time| time.to_string()).as_deref(), Some("2010-01-06T19:15:09.000Z"));
 
     let [crashed, waiting] = parsed.threads.as_slice() else { panic!("two threads: {:?}", parsed.threads) };
     assert_eq!((crashed.id, crashed.name.as_deref()), (7, None));
@@ -33,10 +40,7 @@ async fn a_windows_crash_is_read_in_full() {
     let [module] = parsed.modules.as_slice() else { panic!("one module: {:?}", parsed.modules) };
     assert_eq!((module.name.as_str(), module.code_file.as_str()), ("Game.exe", r"C:\Games\Game.exe"));
     assert_eq!((module.base, module.size), (Address(GAME_BASE), 0x10_0000));
-    assert_eq!(
-        module.debug_id.as_deref(),
-        Some("44332211665588779AABBCCDDEEFF002".replace("9AABB", "99AABB").as_str())
-    );
+    assert_eq!(module.debug_id.as_deref(), Some("443322116655887799AABBCCDDEEFF002"));
     assert_eq!(module.debug_id, crashed.frames[0].debug_id);
     assert_eq!(module.code_id.as_deref(), Some("6716baf5100000"));
 }
@@ -77,11 +81,12 @@ async fn a_dump_that_was_asked_for_says_so() {
 async fn what_is_not_a_minidump_is_told_apart_from_one_that_was_cut_off() {
     for (bytes, class, message) in [
         (&b""[..], "not a minidump", "the file is empty"),
-        (b"MD", "not a minidump", "the file is shorter than the header of a minidump"),
+        (b"garbage", "not a minidump", "the file begins with garb; a minidump begins with MDMP"),
+        (b"MDMP", "incomplete minidump", "the file is shorter than the header of a minidump"),
         (
             &b"\x7fELF".repeat(64),
             "not a minidump",
-            "the file begins with \\x7fELF; a minidump begins with \"MDMP\"",
+            "the file begins with \\x7fELF; a minidump begins with MDMP",
         ),
         (
             &windows()[..40],
@@ -112,7 +117,7 @@ async fn a_dump_cut_anywhere_gives_a_verdict_or_what_is_left_of_it() {
         assert!(is_about_the_dump(&cut), "cut at {fiftieth}/50: {cut:?}");
         partial += u32::from(matches!(cut, Verdict::Parsed(_)));
     }
-    assert_eq!(partial, 0, "the directory, with everything that it lists, is at the end of this dump");
+    assert!(partial > 0, "a dump that lacks only its last stream is worth something");
 }
 
 #[tokio::test]

@@ -89,6 +89,12 @@ impl Key {
         Self(Path::from("dead"))
     }
 
+    /// The last part, without what follows its last dot.
+    pub fn name(&self) -> String {
+        let name = self.0.filename().unwrap_or_default();
+        name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+    }
+
     /// Whether this is a payload of that crash: a message may name no other.
     pub fn is_payload_of(&self, project: ProjectId, crash: CrashId) -> bool {
         let prefix = Self::payloads_of(project, crash);

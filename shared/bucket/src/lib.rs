@@ -201,6 +201,15 @@ impl Bucket {
         Ok(names)
     }
 
+    /// The bytes that are free on a local disk, and those that are kept free; `None` where there is no such limit.
+    ///
+    /// # Errors
+    /// [`BucketError::File`] when the disk cannot be asked.
+    pub fn free_space(&self) -> Result<Option<(u64, u64)>, BucketError> {
+        let free = self.shared.location.free_space()?;
+        Ok(free.map(|free| (free, self.shared.min_free)))
+    }
+
     /// Removes what writers that died left behind, if it is older than `age_seconds`: on a local disk, staged files and
     /// empty directories. Remote stores have lifecycle rules for it. Gives the number of things removed.
     ///

@@ -37,13 +37,12 @@ fn create_synced(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
 }
 
-pub(crate) fn check_free_space(path: &Path, low: u64) -> Result<(), BucketError> {
-    let disk = rustix::fs::statvfs(path).map_err(|error| BucketError::File(error.into()))?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < low {
-        return Err(BucketError::NoSpace { free, low });
+pub(crate) fn free_space(path: &Path) -> Result<Option<u64>, BucketError> {
+    match rustix::fs::statvfs(path) {
+        Ok(disk) => Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize))),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(BucketError::File(error.into())),
     }
-    Ok(())
 }
 
 pub(crate) async fn sweep_unfinished(path: PathBuf, age_seconds: u64) -> Result<u64, BucketError> {

@@ -11,10 +11,10 @@ use crate::BucketError;
 const REMOTE_PART: usize = 5 * 1024 * 1024;
 /// At most this many remote uploads hold a part at once: 80 MiB.
 const REMOTE_UPLOADS: usize = 16;
-/// A local file takes whatever comes; a few pages at a time keep the system calls few.
-const LOCAL_PART: usize = 128 * 1024;
+/// A local file takes whatever comes; a few pages at a time keep the system calls few, and thousands of uploads small.
+const LOCAL_PART: usize = 16 * 1024;
 /// Uploads into local files hold next to nothing, but each holds a file open.
-const LOCAL_UPLOADS: usize = 512;
+const LOCAL_UPLOADS: usize = 4096;
 
 /// Where a bucket is.
 pub(crate) enum Location {
@@ -69,14 +69,19 @@ impl Location {
         if matches!(self, Self::Remote(_)) { REMOTE_UPLOADS } else { LOCAL_UPLOADS }
     }
 
-    pub(crate) fn check_free_space(&self, min_free: u64) -> Result<(), BucketError> {
+    /// Bytes that are free; `None` where the store has no such limit, or is not there yet.
+    pub(crate) fn free_space(&self) -> Result<Option<u64>, BucketError> {
         match self {
             #[cfg(feature = "embedded")]
-            Self::Directory(path) => crate::local::check_free_space(path, min_free),
-            _ => {
-                let _ = min_free;
-                Ok(())
-            }
+            Self::Directory(path) => crate::local::free_space(path),
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn check_free_space(&self, low: u64) -> Result<(), BucketError> {
+        match self.free_space()? {
+            Some(free) if free < low => Err(BucketError::NoSpace { free, low }),
+            _ => Ok(()),
         }
     }
 

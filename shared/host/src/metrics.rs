@@ -72,7 +72,7 @@ struct FunctionLabel {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
-    reports: Family<OutcomeLabels, Counter>,
+    outcomes: Family<OutcomeLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<FunctionLabel, Histogram, fn() -> Histogram>,
 }
@@ -82,11 +82,11 @@ impl Metrics {
     pub fn new() -> Self {
         let metrics = Self {
             registry: Arc::new(Mutex::new(Registry::with_prefix("epitaph"))),
-            reports: Family::default(),
+            outcomes: Family::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
         };
-        metrics.register("reports", "Reports by what became of them", metrics.reports.clone());
+        metrics.register("outcomes", "Reports, by what became of them", metrics.outcomes.clone());
         metrics.register("http_requests", "Answered HTTP requests", metrics.requests.clone());
         metrics.register(
             "http_request_duration_seconds",
@@ -109,7 +109,7 @@ impl Metrics {
     /// Counts several reports at once.
     pub fn count_many(&self, function: &'static str, outcome: Outcome, reason: &'static str, reports: u64) {
         let labels = OutcomeLabels { function, outcome: outcome.as_str(), reason };
-        self.reports.get_or_create(&labels).inc_by(reports);
+        self.outcomes.get_or_create(&labels).inc_by(reports);
     }
 
     /// Counts one answered request.
@@ -156,12 +156,12 @@ mod tests {
         metrics.clone().count_many("minidump", Outcome::Refused, "too_large", 3);
         let text = metrics.text();
         assert!(
-            text.contains(r#"epitaph_reports_total{function="minidump",outcome="accepted",reason=""} 1"#),
+            text.contains(r#"epitaph_outcomes_total{function="minidump",outcome="accepted",reason=""} 1"#),
             "{text}"
         );
         assert!(
             text.contains(
-                r#"epitaph_reports_total{function="minidump",outcome="refused",reason="too_large"} 3"#
+                r#"epitaph_outcomes_total{function="minidump",outcome="refused",reason="too_large"} 3"#
             ),
             "{text}"
         );

@@ -22,8 +22,12 @@ fn the_function_itself() {
     }
     let code = run_function("example", async |context| {
         context.metrics.count(context.name, Outcome::Accepted, "");
+        async fn fail() -> &'static str {
+            panic!("on purpose")
+        }
         let key = context.secrets.ingest.project_key(1_u64.try_into().unwrap(), 0);
-        Ok::<_, Infallible>(Router::new().route("/key", get(async move || key)))
+        let router = Router::new().route("/key", get(async move || key)).route("/panic", get(fail));
+        Ok::<_, Infallible>(router)
     });
     std::process::exit(if code == ExitCode::SUCCESS {
         0
@@ -46,11 +50,15 @@ fn start(variables: &[(&str, &str)]) -> Child {
         .unwrap()
 }
 
-/// The port that a JSON line on stderr tells.
-fn port(stderr: &mut BufReader<ChildStderr>) -> u16 {
+fn event(stderr: &mut BufReader<ChildStderr>) -> serde_json::Value {
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
-    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// The port that the first line on stderr tells.
+fn port(stderr: &mut BufReader<ChildStderr>) -> u16 {
+    let event = event(stderr);
     assert_eq!(event["message"], "listening");
     let address = event["fields"]["address"].as_str().unwrap();
     address.rsplit_once(':').unwrap().1.parse().unwrap()
@@ -80,10 +88,14 @@ fn a_function_logs_json_serves_shows_metrics_and_ends_well_on_sigterm() {
     let port = port(&mut stderr);
     assert!(fetch(port, "/key").ends_with("e3eef2ea1f10b74f04097ef23258097a"));
     assert!(fetch(port, "/metrics").starts_with("HTTP/1.1 404 "));
+    assert!(fetch(port, "/panic").starts_with("HTTP/1.1 500 "));
+    let panic = event(&mut stderr);
+    assert_eq!(panic["message"], "panic: on purpose");
+    assert_eq!(panic["level"], "error");
     let text = fetch(metrics, "/metrics");
     assert!(text.contains("content-type: application/openmetrics-text"), "{text}");
     assert!(
-        text.contains(r#"epitaph_reports_total{function="example",outcome="accepted",reason=""} 1"#),
+        text.contains(r#"epitaph_outcomes_total{function="example",outcome="accepted",reason=""} 1"#),
         "{text}"
     );
     assert!(text.contains(r#"epitaph_http_requests_total{function="example",status="404"} 1"#), "{text}");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use epitaph_crash_model::{
-    Address, CRASH_VERSION, Crash, CrashId, Encoding, Frame, Kind, Module, Note, NoteReason, ProjectId, Protocol, Role,
-    StoredPayload, System, Thread, Timestamp, Trust,
+    Address, CRASH_VERSION, Crash, CrashId, Encoding, Frame, Kind, Module, Note, NoteReason, ProjectId,
+    Protocol, Role, StoredPayload, System, Thread, Timestamp, Trust,
 };
 use epitaph_signature::{Unsigned, sign};
 
@@ -42,11 +42,21 @@ const WAYS: [Way; 12] = [
         kind: Kind::Crash,
         reason: "EXCEPTION_ACCESS_VIOLATION_READ",
         frames: &[
-            (GAME, "FStaticMeshSceneProxy::GetDynamicMeshElements", "Engine/Private/StaticMeshRender.cpp", 1284),
+            (
+                GAME,
+                "FStaticMeshSceneProxy::GetDynamicMeshElements",
+                "Engine/Private/StaticMeshRender.cpp",
+                1284,
+            ),
             (GAME, "FSceneRenderer::GatherDynamicMeshElements", "Renderer/Private/SceneVisibility.cpp", 3391),
             (GAME, "FSceneRenderer::ComputeViewVisibility", "Renderer/Private/SceneVisibility.cpp", 4470),
             (GAME, "FDeferredShadingSceneRenderer::InitViews", "Renderer/Private/SceneVisibility.cpp", 5012),
-            (GAME, "FDeferredShadingSceneRenderer::Render", "Renderer/Private/DeferredShadingRenderer.cpp", 1933),
+            (
+                GAME,
+                "FDeferredShadingSceneRenderer::Render",
+                "Renderer/Private/DeferredShadingRenderer.cpp",
+                1933,
+            ),
             (GAME, "RenderViewFamily_RenderThread", "Renderer/Private/SceneRendering.cpp", 4127),
             (GAME, "FNamedTaskThread::ProcessTasksUntilQuit", "Core/Private/Async/TaskGraph.cpp", 668),
             (GAME, "FRenderingThread::Run", "RenderCore/Private/RenderingThread.cpp", 540),
@@ -60,7 +70,12 @@ const WAYS: [Way; 12] = [
         kind: Kind::Crash,
         reason: "EXCEPTION_ACCESS_VIOLATION_WRITE",
         frames: &[
-            (GAME, "inventory::Grid::move_item(inventory::Slot, inventory::Slot)", "game/inventory/grid.cpp", 212),
+            (
+                GAME,
+                "inventory::Grid::move_item(inventory::Slot, inventory::Slot)",
+                "game/inventory/grid.cpp",
+                212,
+            ),
             (GAME, "ui::InventoryPanel::on_drop(ui::DragEvent const&)", "game/ui/inventory_panel.cpp", 487),
             (GAME, "ui::Widget::dispatch(ui::Event const&)", "engine/ui/widget.cpp", 151),
             (GAME, "ui::Root::pump(input::Queue&)", "engine/ui/root.cpp", 88),
@@ -90,9 +105,19 @@ const WAYS: [Way; 12] = [
         kind: Kind::Oom,
         reason: "Out of memory: 268,435,456 bytes",
         frames: &[
-            (GAME, "std::vector<gfx::Texel, mem::Arena>::_M_default_append(unsigned long)", "vector.tcc", 635),
+            (
+                GAME,
+                "std::vector<gfx::Texel, mem::Arena>::_M_default_append(unsigned long)",
+                "vector.tcc",
+                635,
+            ),
             (GAME, "gfx::TextureStreamer::grow_pool(unsigned long)", "engine/gfx/texture_streamer.cpp", 377),
-            (GAME, "gfx::TextureStreamer::request(gfx::TextureId, int)", "engine/gfx/texture_streamer.cpp", 219),
+            (
+                GAME,
+                "gfx::TextureStreamer::request(gfx::TextureId, int)",
+                "engine/gfx/texture_streamer.cpp",
+                219,
+            ),
             (GAME, "world::Chunk::stream_in(world::Lod)", "engine/world/chunk.cpp", 528),
         ],
         builds: &["1.42.1", "1.43.0"],
@@ -131,7 +156,12 @@ const WAYS: [Way; 12] = [
         kind: Kind::Crash,
         reason: "SIGSEGV / SEGV_MAPERR",
         frames: &[
-            ("libstonefall.so", "audio::Mixer::mix_voice(audio::Voice&, float*, int)", "engine/audio/mixer.cpp", 266),
+            (
+                "libstonefall.so",
+                "audio::Mixer::mix_voice(audio::Voice&, float*, int)",
+                "engine/audio/mixer.cpp",
+                266,
+            ),
             ("libstonefall.so", "audio::Mixer::render(float*, int)", "engine/audio/mixer.cpp", 401),
             ("libaaudio_internal.so", "", "", 0),
             ("libc.so", "__pthread_start(void*)", "", 0),
@@ -168,7 +198,12 @@ const WAYS: [Way; 12] = [
         weight: 3,
         kind: Kind::Error,
         reason: "Shader cache is not readable",
-        frames: &[(GAME, "gfx::PipelineCache::load(std::filesystem::path const&)", "engine/gfx/pipeline_cache.cpp", 61)],
+        frames: &[(
+            GAME,
+            "gfx::PipelineCache::load(std::filesystem::path const&)",
+            "engine/gfx/pipeline_cache.cpp",
+            61,
+        )],
         builds: ALL,
         systems: &[2, 4],
         hours: 24 * 85,
@@ -213,7 +248,7 @@ impl Dice {
 
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end.max(1)
+        (self.0 >> 20) % end.max(1)
     }
 
     fn of<T: Copy>(&mut self, list: &[T]) -> T {
@@ -231,7 +266,7 @@ fn id_at(time: Timestamp, number: u64) -> CrashId {
 }
 
 /// One more crash of the game, some time before `now`.
-pub(crate) fn crash(dice: &mut Dice, number: u64, now: Timestamp) -> Crash {
+pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Timestamp) -> Crash {
     let mut pick = dice.below(WAYS.iter().map(|way| way.weight).sum());
     let mut ways = WAYS.iter();
     let way = loop {
@@ -242,9 +277,9 @@ pub(crate) fn crash(dice: &mut Dice, number: u64, now: Timestamp) -> Crash {
         }
     };
     // More lately than long ago, more in the evening than in the morning.
-    let mut ago = dice.below(dice.0 % (way.hours * HOUR) + 1);
-    while dice.below(24 * HOUR) < (ago + 5 * HOUR) % (24 * HOUR) / 2 {
-        ago = dice.below(ago + 1);
+    let mut ago = dice.below(way.hours * HOUR);
+    while dice.below(3) == 0 || dice.below(24 * HOUR) < (ago + 5 * HOUR) % (24 * HOUR) / 2 {
+        ago = ago * (60 + dice.below(40)) / 100;
     }
     let received = now.plus_millis(-i64::try_from(ago).unwrap_or_default());
     let build = if ago < 60 * HOUR { way.builds[way.builds.len() - 1] } else { dice.of(way.builds) };
@@ -286,7 +321,8 @@ pub(crate) fn crash(dice: &mut Dice, number: u64, now: Timestamp) -> Crash {
         frames: frames.iter().rev().skip(1).take(3).rev().cloned().collect(),
         ..Thread::default()
     };
-    let registers = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "rip"];
+    let registers =
+        ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "rip"];
     let crashing = Thread {
         id: 18_244,
         name: Some("RenderThread 1".to_owned()),
@@ -303,7 +339,7 @@ pub(crate) fn crash(dice: &mut Dice, number: u64, now: Timestamp) -> Crash {
     Crash {
         version: CRASH_VERSION,
         id: id_at(received, number),
-        project: ProjectId::FIRST,
+        project,
         kind: way.kind,
         protocol: Protocol::Multipart,
         client: Some("Crashpad/1.0".to_owned()),
@@ -358,7 +394,8 @@ fn annotations(dice: &mut Dice, build: &str, gpu: &str) -> BTreeMap<String, Stri
 }
 
 fn modules(base: u64) -> Vec<Module> {
-    let names = [GAME, "ntdll.dll", "KERNEL32.DLL", "KERNELBASE.dll", "d3d12core.dll", "nvwgf2umx.dll", "dxgi.dll"];
+    let names =
+        [GAME, "ntdll.dll", "KERNEL32.DLL", "KERNELBASE.dll", "d3d12core.dll", "nvwgf2umx.dll", "dxgi.dll"];
     let module = |(index, &name): (u64, &&str)| Module {
         name: name.to_owned(),
         code_file: format!("C:\\Program Files\\Stonefall\\{name}"),
@@ -373,10 +410,10 @@ fn modules(base: u64) -> Vec<Module> {
 }
 
 /// Crashes that are hard to show, and what each is about.
-pub(crate) fn showcase(now: Timestamp) -> Vec<(Crash, &'static str)> {
+pub(crate) fn showcase(project: ProjectId, now: Timestamp) -> Vec<(Crash, &'static str)> {
     let mut dice = Dice::new(99);
     let mut made = |number: u64| {
-        let mut crash = crash(&mut dice, 10_000 + number, now);
+        let mut crash = crash(&mut dice, project, 10_000 + number, now);
         crash.received_at = now.plus_millis(-90_000 - 1000 * i64::try_from(number).unwrap_or_default());
         crash.id = id_at(crash.received_at, 10_000 + number);
         crash.payloads.clear();
@@ -385,7 +422,8 @@ pub(crate) fn showcase(now: Timestamp) -> Vec<(Crash, &'static str)> {
 
     let mut unreadable = made(0);
     unreadable.kind = Kind::Crash;
-    unreadable.unreadable = Some("the minidump ends in the middle of its thread list (12 of 48 threads)".to_owned());
+    unreadable.unreadable =
+        Some("the minidump ends in the middle of its thread list (12 of 48 threads)".to_owned());
     unreadable.threads.clear();
     unreadable.modules.clear();
     unreadable.crashing_thread = None;
@@ -401,8 +439,11 @@ pub(crate) fn showcase(now: Timestamp) -> Vec<(Crash, &'static str)> {
     for frame in &mut hostile.threads[2].frames {
         frame.function = Some("<script>alert(1)</script>::\u{202e}gnp.exe\0<b>".to_owned());
     }
-    hostile.annotations.insert("<img src=x onerror=alert(1)>".to_owned(), "\u{202e}\0\x1b[31m</td><script>".repeat(300));
-    hostile.signature = sign(&Unsigned { frames: &hostile.threads[2].frames, kind: hostile.kind, reason: None });
+    hostile
+        .annotations
+        .insert("<img src=x onerror=alert(1)>".to_owned(), "\u{202e}\0\x1b[31m</td><script>".repeat(300));
+    hostile.signature =
+        sign(&Unsigned { frames: &hostile.threads[2].frames, kind: hostile.kind, reason: None });
 
     let mut deep = made(2);
     let frame = deep.threads[2].frames[0].clone();

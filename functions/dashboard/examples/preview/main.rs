@@ -7,7 +7,7 @@ mod game;
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash};
-use epitaph_crash_model::{Crash, ProjectId, Timestamp};
+use epitaph_crash_model::{Crash, Timestamp};
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
 use epitaph_secrets::{Purpose, RootSecret};
 
@@ -20,13 +20,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = RootSecret::new("only for looking at the pages")?;
     let catalog = Catalog::open(&format!("sqlite://{}/catalog.db", directory.path().display()))?;
     catalog.migrate().await?;
-    catalog.add_project(None, "Stonefall: Arena").await?;
+    let project = catalog.add_project(None, "Stonefall: Arena").await?.id;
     let bucket = Bucket::in_memory();
 
     let users = root.derive(Purpose::UserHash);
     let mut dice = game::Dice::new(7);
     for index in 0..CRASHES {
-        let mut crash = game::crash(&mut dice, index, Timestamp::now());
+        let mut crash = game::crash(&mut dice, project, index, Timestamp::now());
         for (index, payload) in crash.payloads.iter_mut().enumerate() {
             let key = Key::payload(crash.project, crash.id, index);
             bucket.put(&key, Bytes::from(vec![b'.'; usize::try_from(payload.size)?])).await?;
@@ -34,9 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         store(&catalog, &bucket, &crash, &users).await?;
     }
-    for (id, note) in game::showcase(Timestamp::now()) {
-        println!("{note}: http://localhost:{port}/projects/1/crashes/{}", id.id);
-        store(&catalog, &bucket, &id, &users).await?;
+    for (crash, note) in game::showcase(project, Timestamp::now()) {
+        println!("{note}: http://localhost:{port}/projects/{project}/crashes/{}", crash.id);
+        store(&catalog, &bucket, &crash, &users).await?;
     }
 
     let settings = DashboardSettings {
@@ -59,7 +59,7 @@ async fn store(
     users: &epitaph_secrets::Secret,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let packed = zstd::encode_all(serde_json::to_vec(crash)?.as_slice(), 3)?;
-    bucket.put(&Key::document(ProjectId::FIRST, crash.id, "1"), Bytes::from(packed)).await?;
+    bucket.put(&Key::document(crash.project, crash.id, "1"), Bytes::from(packed)).await?;
     let new = NewCrash {
         fact: epitaph_facts::fact_of(crash, users),
         signature: crash.signature.clone(),

@@ -8,8 +8,8 @@ use axum::{
 };
 use epitaph_catalog::CrashRow;
 use epitaph_crash_model::{
-    Address, Crash, CrashId, IssueNumber, Kind, Module, Note, ProjectId, Protocol, Role, SignatureId, SignatureStep,
-    System, Thread, Timestamp,
+    Address, Crash, CrashId, IssueNumber, Kind, Module, Note, ProjectId, Protocol, Role, SignatureId,
+    SignatureStep, System, Thread, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 

@@ -29,7 +29,11 @@ pub(super) async fn download(
     let project = dashboard.project(&project).await?.id;
     let crash: CrashId = crash.parse().map_err(|_| Fault::NoSuchCrash)?;
     let document = dashboard.find(project, crash).await?.document.ok_or(Fault::NoSuchFile)?;
-    let payload = index.parse::<usize>().ok().and_then(|index| document.payloads.get(index)).ok_or(Fault::NoSuchFile)?;
+    let payload = index
+        .parse::<usize>()
+        .ok()
+        .and_then(|index| document.payloads.get(index))
+        .ok_or(Fault::NoSuchFile)?;
     // The document may come from a message: it must not name what belongs to another crash.
     let key = payload.key.parse().ok().filter(|key: &Key| key.is_payload_of(project, crash));
     let (size, pieces) = match dashboard.bucket().stream(&key.ok_or(Fault::NoSuchFile)?).await {
@@ -63,7 +67,8 @@ fn file_name(crash: CrashId, payload: &StoredPayload) -> String {
         return format!("{crash}.dmp");
     }
     let last = payload.name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
+    let plain =
+        |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
     let name: String = last.chars().map(plain).collect();
     let name = name.trim_matches('.');
     // The end tells the type.

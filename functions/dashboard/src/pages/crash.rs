@@ -123,7 +123,9 @@ pub(crate) async fn show(
         issues_href: format!("{address}/issues"),
         unreadable: document.and_then(|crash| crash.unreadable.as_deref()).map(line),
         incomplete: document.is_none().then_some(t.document_gone),
-        assertion: document.and_then(|crash| crash.assertion.as_deref()).map(|text| passage(text, LONGEST_VALUE).0),
+        assertion: document
+            .and_then(|crash| crash.assertion.as_deref())
+            .map(|text| passage(text, LONGEST_VALUE).0),
         notes: document.map(|crash| notes(crash, t)).unwrap_or_default(),
         crashing: threads.crashing,
         threads: threads.others,
@@ -206,7 +208,8 @@ fn facts(found: &Found, t: &Texts) -> Vec<FactView> {
     let shown = |value: &Option<String>| value.as_deref().map(line);
     let client = document.and_then(|crash| crash.client.as_deref()).map(line);
     let weight = (fact.weight != 1).then(|| (t.reports)(fact.weight));
-    let os = [&fact.platform, &fact.os_version].into_iter().flatten().map(|part| line(part)).collect::<Vec<_>>();
+    let os =
+        [&fact.platform, &fact.os_version].into_iter().flatten().map(|part| line(part)).collect::<Vec<_>>();
     let entries: [(&'static str, Option<String>, bool); 13] = [
         (t.release, shown(&fact.release), true),
         (t.environment, shown(&fact.environment), false),
@@ -230,7 +233,10 @@ fn facts(found: &Found, t: &Texts) -> Vec<FactView> {
         (t.client, client, false),
         (t.project, Some(fact.project.to_string()), false),
     ];
-    entries.into_iter().filter_map(|(name, value, mono)| Some(FactView { name, value: value?, mono })).collect()
+    entries
+        .into_iter()
+        .filter_map(|(name, value, mono)| Some(FactView { name, value: value?, mono }))
+        .collect()
 }
 
 /// A client's clock is worth a line only where it says something else.

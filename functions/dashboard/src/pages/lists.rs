@@ -127,7 +127,8 @@ impl CrashLine {
         let fact = &row.fact;
         let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), line);
         let id = fact.crash_id.to_string();
-        let system: Vec<_> = [&fact.platform, &fact.os_version].into_iter().flatten().map(|part| line(part)).collect();
+        let system: Vec<_> =
+            [&fact.platform, &fact.os_version].into_iter().flatten().map(|part| line(part)).collect();
         Self {
             href: format!("/projects/{}/crashes/{id}", fact.project),
             // The beginning of an id is its time; its end tells crashes of one moment apart.

@@ -32,7 +32,8 @@ struct LoginView<'a> {
 
 /// The form, whatever page it stands in for; that page is returned to.
 pub(super) fn form(page: Page<'_>, wrong: bool, visitor: &Visitor) -> Result<Response, Fault> {
-    let asked = visitor.uri.path_and_query().map(PathAndQuery::as_str).filter(|_| visitor.uri.path() != "/login");
+    let asked =
+        visitor.uri.path_and_query().map(PathAndQuery::as_str).filter(|_| visitor.uri.path() != "/login");
     html(&LoginView { page, wrong, next: safe(asked).to_owned() })
 }
 
@@ -96,9 +97,14 @@ mod tests {
     #[test]
     fn only_an_address_on_this_server_is_returned_to() {
         assert_eq!(safe(Some("/projects/1/issues?period=24h")), "/projects/1/issues?period=24h");
-        for foreign in
-            ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\r\nSet-Cookie: a=b", "javascript:1"]
-        {
+        for foreign in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "",
+            "/a\r\nSet-Cookie: a=b",
+            "javascript:1",
+        ] {
             assert_eq!(safe(Some(foreign)), "/", "{foreign:?}");
         }
         assert_eq!(safe(None), "/");

@@ -114,7 +114,9 @@ fn view(
     t: &'static Texts,
 ) -> Result<ThreadView, askama::Error> {
     let count = thread.frames.len();
-    let frame = |index: usize| Row::Frame(Box::new(FrameView::new(index, &thread.frames[index], used.contains(&index), t)));
+    let frame = |index: usize| {
+        Row::Frame(Box::new(FrameView::new(index, &thread.frames[index], used.contains(&index), t)))
+    };
     let rows = if count <= ends.inner + ends.outer {
         (0..count).map(frame).collect()
     } else {
@@ -123,7 +125,8 @@ fn view(
     };
     let mut registers: Vec<_> = thread.registers.iter().take(MOST_REGISTERS).collect();
     registers.sort_by_key(|(name, _)| reading_order(name));
-    let registers = registers.into_iter().map(|(name, value)| (line(name), format!("{:#018x}", value.0))).collect();
+    let registers =
+        registers.into_iter().map(|(name, value)| (line(name), format!("{:#018x}", value.0))).collect();
     let frames = FramesView { t, rows, registers, open: crashing };
     Ok(ThreadView {
         label: (t.thread)(index, thread.id, thread.name.as_deref().map(line).as_deref()),

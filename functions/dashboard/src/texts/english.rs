@@ -76,7 +76,9 @@ pub(crate) const ENGLISH: Texts = Texts {
     older: "Older crashes",
     newest: "Back to the newest",
     against_before: |before| format!("{before} in the period before"),
-    only_first: |limit| format!("Only the first {limit} issues are shown. Choose a shorter period to see others."),
+    only_first: |limit| {
+        format!("Only the first {limit} issues are shown. Choose a shorter period to see others.")
+    },
 
     at_address: "at",
     unreadable: "unreadable",
@@ -146,7 +148,9 @@ pub(crate) const ENGLISH: Texts = Texts {
         Trust::Context => {
             Explained { word: "context", meaning: "From the registers of the thread itself: certain." }
         }
-        Trust::Cfi => Explained { word: "CFI", meaning: "From call frame information of the module: reliable." },
+        Trust::Cfi => {
+            Explained { word: "CFI", meaning: "From call frame information of the module: reliable." }
+        }
         Trust::FramePointer => {
             Explained { word: "frame pointer", meaning: "From the chain of frame pointers: usually right." }
         }

@@ -143,15 +143,18 @@ pub(crate) const KOREAN: Texts = Texts {
         Role::Attachment => "첨부 파일",
     },
     trusted: |trust| match trust {
-        Trust::Context => {
-            Explained { word: "컨텍스트", meaning: "스레드의 레지스터에서 직접 읽었습니다. 확실합니다." }
-        }
-        Trust::Cfi => {
-            Explained { word: "CFI", meaning: "모듈의 호출 프레임 정보로 찾았습니다. 믿을 수 있습니다." }
-        }
-        Trust::FramePointer => {
-            Explained { word: "프레임 포인터", meaning: "프레임 포인터를 따라 찾았습니다. 대체로 정확합니다." }
-        }
+        Trust::Context => Explained {
+            word: "컨텍스트",
+            meaning: "스레드의 레지스터에서 직접 읽었습니다. 확실합니다.",
+        },
+        Trust::Cfi => Explained {
+            word: "CFI",
+            meaning: "모듈의 호출 프레임 정보로 찾았습니다. 믿을 수 있습니다.",
+        },
+        Trust::FramePointer => Explained {
+            word: "프레임 포인터",
+            meaning: "프레임 포인터를 따라 찾았습니다. 대체로 정확합니다.",
+        },
         Trust::CfiScan => Explained {
             word: "CFI 스캔",
             meaning: "스택을 훑어 찾은 뒤 호출 프레임 정보로 확인했습니다. 아마 정확합니다.",
@@ -160,7 +163,9 @@ pub(crate) const KOREAN: Texts = Texts {
             word: "스캔",
             meaning: "스택에서 반환 주소처럼 보이는 값을 찾은 것입니다. 추정입니다.",
         },
-        Trust::Given => Explained { word: "원본", meaning: "클라이언트가 보낸 그대로입니다." },
+        Trust::Given => {
+            Explained { word: "원본", meaning: "클라이언트가 보낸 그대로입니다." }
+        }
     },
     decision: |decision| match decision {
         StepDecision::Used => "사용",
@@ -171,7 +176,9 @@ pub(crate) const KOREAN: Texts = Texts {
         NoteReason::TooManyFiles => "리포트에 넣을 수 있는 파일 수를 넘었습니다",
         NoteReason::AnnotationTooLarge => "부가 정보가 너무 길거나 너무 많습니다",
         NoteReason::RequestTooLarge => "요청 크기 제한을 넘었습니다. 그 전까지 받은 내용은 보관했습니다",
-        NoteReason::RequestBrokeOff => "요청이 중간에 끊겼거나 형식이 잘못되었습니다. 그 전까지 받은 내용은 보관했습니다",
+        NoteReason::RequestBrokeOff => {
+            "요청이 중간에 끊겼거나 형식이 잘못되었습니다. 그 전까지 받은 내용은 보관했습니다"
+        }
         NoteReason::SecondMinidump => "두 번째 미니덤프입니다. 분석하지 않고 첨부 파일로 보관합니다",
     },
 
@@ -228,7 +235,9 @@ pub(crate) const KOREAN: Texts = Texts {
         heading: "이 주소에서는 처리할 수 없는 요청입니다",
         advice: "페이지로 열거나, API 설명에서 올바른 메서드를 확인해 주세요.",
     },
-    too_large: Advice { heading: "요청이 너무 큽니다", advice: "더 작게 나누어 보내 주세요." },
+    too_large: Advice {
+        heading: "요청이 너무 큽니다", advice: "더 작게 나누어 보내 주세요."
+    },
     unavailable: Advice {
         heading: "카탈로그 또는 저장소가 응답하지 않습니다",
         advice: "리포트 수신은 계속됩니다. 잠시 후 다시 시도해 주세요. 원인은 서버 로그에 있습니다.",

@@ -14,6 +14,9 @@ use minidump_processor::{AdjustedAddress, ProcessError, ProcessState, ProcessorO
 use super::{annotations, bounds, convert, symbols::NoSymbols};
 use crate::parsed::{Parsed, Unreadable, Verdict};
 
+/// How a minidump begins, by the byte order of the machine that wrote it.
+const MAGICS: [&[u8]; 2] = [b"MDMP", b"PMDM"];
+
 /// Reads a dump.
 ///
 /// # Errors
@@ -107,16 +110,19 @@ fn unreadable(error: &ProcessError, start: &[u8]) -> Unreadable {
     const CUT: &str = "incomplete minidump";
     const OTHER: &str = "not a minidump";
     match error {
-        ProcessError::MinidumpReadError(Error::MissingHeader) => {
-            Unreadable::new(OTHER, "the file is shorter than the header of a minidump")
-        }
-        ProcessError::MinidumpReadError(Error::FileNotFound | Error::IoError) => {
+        ProcessError::MinidumpReadError(Error::MissingHeader) if start.is_empty() => {
             Unreadable::new(OTHER, "the file is empty")
         }
-        ProcessError::MinidumpReadError(Error::HeaderMismatch) => Unreadable::new(
-            OTHER,
-            format!("the file begins with {}; a minidump begins with \"MDMP\"", start.escape_ascii()),
-        ),
+        ProcessError::MinidumpReadError(Error::MissingHeader | Error::HeaderMismatch)
+            if !MAGICS.iter().any(|magic| magic.starts_with(start)) =>
+        {
+            let message =
+                format!("the file begins with {}; a minidump begins with MDMP", start.escape_ascii());
+            Unreadable::new(OTHER, message)
+        }
+        ProcessError::MinidumpReadError(Error::MissingHeader) => {
+            Unreadable::new(CUT, "the file is shorter than the header of a minidump")
+        }
         ProcessError::MinidumpReadError(Error::VersionMismatch) => {
             Unreadable::new(OTHER, "the file begins like a minidump, but of a version that does not exist")
         }

@@ -23,16 +23,16 @@ const WINDOWS_NT: u32 = 2;
 const LINUX: u32 = 0x8201;
 
 /// Where the game's code begins in all dumps.
-pub const GAME_BASE: u64 = 0x40_0000;
+pub(crate) const GAME_BASE: u64 = 0x40_0000;
 const STACK_BASE: u64 = 0x7fff_0000;
 
 /// The worker's program.
-pub fn parser() -> ParserSettings {
+pub(crate) fn parser() -> ParserSettings {
     ParserSettings::of(env!("CARGO_BIN_EXE_process"))
 }
 
 /// A file of these bytes for the parser.
-pub fn file(bytes: &[u8]) -> File {
+pub(crate) fn file(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
@@ -40,23 +40,23 @@ pub fn file(bytes: &[u8]) -> File {
 }
 
 /// The verdict on these bytes under these settings.
-pub async fn verdict_under(settings: &ParserSettings, bytes: &[u8]) -> Verdict {
+pub(crate) async fn verdict_under(settings: &ParserSettings, bytes: &[u8]) -> Verdict {
     parse(settings, &file(bytes)).await.unwrap()
 }
 
 /// The verdict on these bytes under the usual settings.
-pub async fn verdict(bytes: &[u8]) -> Verdict {
+pub(crate) async fn verdict(bytes: &[u8]) -> Verdict {
     verdict_under(&parser(), bytes).await
 }
 
-pub fn parsed(verdict: Verdict) -> Parsed {
+pub(crate) fn parsed(verdict: Verdict) -> Parsed {
     match verdict {
         Verdict::Parsed(parsed) => *parsed,
         Verdict::Unreadable(unreadable) => panic!("unreadable: {}", unreadable.message),
     }
 }
 
-pub fn unreadable(verdict: Verdict) -> Unreadable {
+pub(crate) fn unreadable(verdict: Verdict) -> Unreadable {
     match verdict {
         Verdict::Unreadable(unreadable) => unreadable,
         Verdict::Parsed(parsed) => panic!("parsed: {:?}", parsed.reason),
@@ -130,14 +130,34 @@ fn elf_record() -> Section {
     Section::with_endian(LITTLE).append_bytes(b"LEpB").append_bytes(&[0xab; 20])
 }
 
+/// Room for the directory of a dump, to be added first.
+fn room_for_directory() -> Section {
+    Section::with_endian(LITTLE).append_repeated(0, 1024)
+}
+
+/// The bytes of a dump with its directory moved to the room at its beginning, where every writer but the synthesiser
+/// has it: such a dump is worth something even if its end is lost.
+fn with_directory_first(dump: SynthMinidump) -> Vec<u8> {
+    const HEADER: usize = 32;
+    const ENTRY: usize = 12;
+    let mut bytes = dump.finish().unwrap();
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (streams, directory) = (number(8), number(12));
+    bytes.copy_within(directory..directory + streams * ENTRY, HEADER);
+    bytes[12..16].copy_from_slice(&u32::try_from(HEADER).unwrap().to_le_bytes());
+    bytes.truncate(directory);
+    bytes
+}
+
 /// A crash of a Windows game: two threads, the second named, an access violation in the first, three calls deep.
-pub fn windows() -> Vec<u8> {
+pub(crate) fn windows() -> Vec<u8> {
     let (name, record) = (DumpString::new(r"C:\Games\Game.exe", LITTLE), pdb_record());
     let stack = stack([GAME_BASE + 0x2001, GAME_BASE + 0x3001].into_iter());
     let crashed = context(GAME_BASE + 0x1000, STACK_BASE - 8, STACK_BASE);
     let waiting = context(GAME_BASE + 0x8000, STACK_BASE - 8, 0);
     let thread_name = DumpString::new("AudioMixer", LITTLE);
-    SynthMinidump::with_endian(LITTLE)
+    let dump = SynthMinidump::with_endian(LITTLE)
+        .add(room_for_directory())
         .add_system_info(system(WINDOWS_NT))
         .add_exception(exception(7, 0xc000_0005, 0, &[1, 0x20]))
         .add_module(module(&name, GAME_BASE, &record))
@@ -149,13 +169,12 @@ pub fn windows() -> Vec<u8> {
         .add(crashed)
         .add(waiting)
         .add(thread_name)
-        .add_memory(stack)
-        .finish()
-        .unwrap()
+        .add_memory(stack);
+    with_directory_first(dump)
 }
 
 /// A crash of a Linux game with Crashpad's annotations, of the process and of its module.
-pub fn linux() -> Vec<u8> {
+pub(crate) fn linux() -> Vec<u8> {
     let annotations = ModuleCrashpadInfo::new(0, LITTLE)
         .add_list_annotation("assertion failed: world != nullptr")
         .add_simple_annotation("ver", "of the module")
@@ -166,12 +185,12 @@ pub fn linux() -> Vec<u8> {
         .add_simple_annotation("ver", "1.2.3")
         .add_simple_annotation("prod", "MyGame")
         .add_module(annotations);
-    linux_dump(exception(7, 11, 1, &[])).add_crashpad_info(crashpad).finish().unwrap()
+    with_directory_first(linux_dump(exception(7, 11, 1, &[])).add_crashpad_info(crashpad))
 }
 
 /// A dump that a Linux game asked for and survived.
-pub fn requested() -> Vec<u8> {
-    linux_dump(exception(7, 0xffff_ffff, 0, &[])).finish().unwrap()
+pub(crate) fn requested() -> Vec<u8> {
+    with_directory_first(linux_dump(exception(7, 0xffff_ffff, 0, &[])))
 }
 
 fn linux_dump(exception: Exception) -> SynthMinidump {
@@ -179,6 +198,7 @@ fn linux_dump(exception: Exception) -> SynthMinidump {
     let stack = stack([GAME_BASE + 0x2001, GAME_BASE + 0x3001].into_iter());
     let crashed = context(GAME_BASE + 0x1000, STACK_BASE - 8, STACK_BASE);
     SynthMinidump::with_endian(LITTLE)
+        .add(room_for_directory())
         .add_system_info(system(LINUX))
         .set_linux_lsb_release(b"DISTRIB_DESCRIPTION=\"SteamOS 3\"\n")
         .add_exception(exception)
@@ -191,7 +211,7 @@ fn linux_dump(exception: Exception) -> SynthMinidump {
 }
 
 /// A small dump that makes the parser eat memory: `threads` threads share one stack of `frames` frames.
-pub fn eats_memory(threads: u32, frames: u64) -> Vec<u8> {
+pub(crate) fn eats_memory(threads: u32, frames: u64) -> Vec<u8> {
     let stack = stack((0..frames).map(|_| GAME_BASE + 0x2001));
     let context = context(GAME_BASE, STACK_BASE - 8, STACK_BASE);
     let mut dump = SynthMinidump::with_endian(LITTLE).add_system_info(system(LINUX));
@@ -202,7 +222,7 @@ pub fn eats_memory(threads: u32, frames: u64) -> Vec<u8> {
 }
 
 /// A small dump that makes the parser spin: it looks for every frame in every unloaded module, one by one.
-pub fn spins(frames: u64, unloaded: u32) -> Vec<u8> {
+pub(crate) fn spins(frames: u64, unloaded: u32) -> Vec<u8> {
     let stack = stack((0..frames).map(|_| GAME_BASE + 0x2001));
     let context = context(GAME_BASE, STACK_BASE - 8, STACK_BASE);
     let name = DumpString::new("plugin.so", LITTLE);
@@ -219,7 +239,7 @@ pub fn spins(frames: u64, unloaded: u32) -> Vec<u8> {
 }
 
 /// A parser that is this shell script. `$0` is `path`; the parser's own arguments follow.
-pub fn script(text: &str, path: &Path) -> ParserSettings {
+pub(crate) fn script(text: &str, path: &Path) -> ParserSettings {
     let arguments = vec!["-c".into(), text.into(), path.into()];
     ParserSettings { arguments, ..ParserSettings::of("/bin/sh") }
 }

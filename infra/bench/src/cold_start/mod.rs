@@ -1,7 +1,7 @@
 //! How long it takes from starting a collector to its first 200, which says that a minidump is durable; beside a bare
 //! hyper server that answers the same request and keeps nothing.
 //!
-//! The two take turns, so that whatever else the machine does meets both alike. Each round has a new data directory:
+//! The two take turns, so that whatever else the machine does meets both alike. Each round has an empty data directory:
 //! the first answer of a function makes its queue as well.
 
 mod disk;

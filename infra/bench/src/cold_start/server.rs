@@ -49,13 +49,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a program on a free port of this machine, with its data in `data` and nothing else in its environment.
-    pub(super) fn start(program: &Path, data: &Path, secret: &str) -> Result<Self, ServerError> {
+    /// Starts a program on a free port of this machine, with an empty data directory in `folder` and nothing else in
+    /// its environment.
+    pub(super) fn start(program: &Path, folder: &Path, secret: &str) -> Result<Self, ServerError> {
         // Free again once the listener is gone; nobody else is given it so soon.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(ServerError::Port)?;
-        let stderr = data.join("stderr");
+        let (data, stderr) = (folder.join("data"), folder.join("stderr"));
+        fs::create_dir(&data).map_err(ServerError::Spawn)?;
         let errors = fs::File::create(&stderr).map_err(ServerError::Spawn)?;
         let program = program.canonicalize().map_err(ServerError::Spawn)?;
         let mut command = Command::new(program);
@@ -63,7 +65,7 @@ impl Server {
             .env_clear()
             .env("PORT", address.port().to_string())
             .env("EPITAPH_BIND", Ipv4Addr::LOCALHOST.to_string())
-            .env("EPITAPH_DATA", data.join("data"))
+            .env("EPITAPH_DATA", &data)
             .env("EPITAPH_SECRET", secret)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -197,7 +197,7 @@ async fn drive(connection: &mut impl Driven, phase: &Arc<Phase>, mut draining: D
 /// Takes what a client still sends after its answer, and throws it away. Closing at once would reset the connection,
 /// and a client that is still sending would see that instead of the answer that says what was wrong.
 async fn linger(socket: &mut TcpStream, mut draining: Draining) {
-    let mut bin = vec![0; 16 << 10];
+    let mut bin = vec![0; 4 << 10];
     let discard = async { while let Ok(Ok(1..)) = timeout(LINGER_PAUSE, socket.read(&mut bin)).await {} };
     tokio::select! {
         _ = timeout(LINGER, discard) => {}

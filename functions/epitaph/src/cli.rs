@@ -1,0 +1,150 @@
+//! The command line: what there is, and how it fails.
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use epitaph_catalog::Catalog;
+use epitaph_crash_model::ProjectId;
+use epitaph_host::{Role, Settings, EXIT_BAD_CONFIGURATION};
+use url::Url;
+
+use crate::{dead, key, project, send, serve};
+
+/// Collects the last words of games. Without a command: `serve`.
+///
+/// Settings are environment variables; the most important ones: PORT (8080), EPITAPH_DATA (./epitaph-data),
+/// EPITAPH_PUBLIC_URL, EPITAPH_SECRET, EPITAPH_TOKEN.
+#[derive(Debug, Parser)]
+#[command(name = "epitaph", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect, process and show crashes, all in this process.
+    Serve,
+    /// Print a project's key, last on its line.
+    Key {
+        /// The project, such as 1.
+        project: ProjectId,
+    },
+    /// Add and list projects.
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Send minidumps from files, as a game would. Files that were sent before are passed over.
+    Send(SendArguments),
+    /// Look after messages that could not be handled.
+    #[command(subcommand)]
+    Dead(DeadCommand),
+    /// Bring the catalog to this version's shape. `serve` does so by itself.
+    Migrate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Add a project, and print its number and DSN.
+    Add {
+        /// The game's name.
+        name: String,
+        /// The number to give it; the next free one if left out.
+        #[arg(long)]
+        id: Option<ProjectId>,
+    },
+    /// List the projects.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// List dead letters, the latest first.
+    List,
+    /// Show one: why it is dead, and the message itself.
+    Show {
+        /// Its id, as listed.
+        id: String,
+    },
+    /// Send one on its way again, or all of them.
+    Redrive {
+        /// Its id, as listed.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// All dead letters.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Forget one for good.
+    Drop {
+        /// Its id, as listed.
+        id: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SendArguments {
+    /// Minidumps, or directories to search for files that end in .dmp, .mdmp, .dmp.gz or .dmp.zst.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Where to: http(s)://KEY@HOST/PROJECT.
+    #[arg(long, env = "EPITAPH_DSN")]
+    pub(crate) dsn: Url,
+    /// An annotation to send along, as in `-a ver=1.2.3`. May be repeated.
+    #[arg(short, long = "annotation", value_name = "NAME=VALUE")]
+    pub(crate) annotations: Vec<String>,
+    /// How many are sent at once.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) parallel: usize,
+    /// Remembers what was sent, so that a run that broke off can be repeated.
+    #[arg(long, default_value = "epitaph-send.journal")]
+    pub(crate) journal: PathBuf,
+}
+
+/// A failed command: one line, with its causes.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let command = arguments.command.unwrap_or(Command::Serve);
+    // Sending needs no settings: it runs on another machine.
+    if let Command::Send(arguments) = command {
+        return finish(send::run(&arguments));
+    }
+    let settings = match Settings::from_environment(Role::OneProcess) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("epitaph: bad configuration: {error}");
+            return ExitCode::from(EXIT_BAD_CONFIGURATION);
+        }
+    };
+    finish(match command {
+        Command::Serve => serve::run(settings).map(|()| ExitCode::SUCCESS),
+        Command::Key { project } => key::run(&settings, project).map(|()| ExitCode::SUCCESS),
+        Command::Project(command) => project::run(&settings, command).map(|()| ExitCode::SUCCESS),
+        Command::Dead(command) => dead::run(&settings, command),
+        Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),
+        Command::Send(_) => Ok(ExitCode::SUCCESS),
+    })
+}
+
+fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("epitaph: {}", epitaph_host::telemetry::chain(error.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs one command's work on this thread.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn migrate(settings: &Settings) -> Result<(), Failure> {
+    block_on(async {
+        let catalog = Catalog::open(&settings.catalog)?;
+        catalog.migrate().await?;
+        catalog.close().await;
+        println!("the catalog is up to date");
+        Ok(())
+    })
+}

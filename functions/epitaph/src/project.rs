@@ -1,0 +1,31 @@
+//! `epitaph project`
+
+use epitaph_catalog::Catalog;
+use epitaph_host::Settings;
+
+use crate::{
+    cli::{block_on, Failure, ProjectCommand},
+    key::dsn,
+};
+
+pub(crate) fn run(settings: &Settings, command: ProjectCommand) -> Result<(), Failure> {
+    block_on(async {
+        let catalog = Catalog::open(&settings.catalog)?;
+        catalog.migrate().await?;
+        match command {
+            ProjectCommand::Add { name, id } => {
+                let project = catalog.add_project(id, &name).await?;
+                let key = settings.load_secrets()?.ingest.project_key(project.id, 0);
+                println!("project {}: {}", project.id, project.name);
+                println!("DSN: {}", dsn(&settings.url(settings.port), &key, project.id));
+            }
+            ProjectCommand::List => {
+                for project in catalog.projects().await? {
+                    println!("{}\t{}\tsince {}", project.id, project.name, project.created_at);
+                }
+            }
+        }
+        catalog.close().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,159 @@
+//! What must be done now and then, whoever is asked to do it.
+//!
+//! Each task is leased in the catalog, so that two instances never do the same at once, and each may be cut off at any
+//! line and begun anew: it deletes what it has dealt with last.
+
+mod orphans;
+mod parked;
+mod retention;
+
+use std::{sync::Arc, time::Duration};
+
+use epitaph_bucket::{Bucket, BucketError};
+use epitaph_catalog::{Catalog, CatalogError};
+use epitaph_dead_letters::{DeadLetterError, DeadLetters};
+use epitaph_queue::Sender;
+use epitaph_secrets::Secret;
+
+/// The longest life of a message that is queued, parked or dead and may still be acted on, in days: `process` acts on
+/// none that is older than 20 days, and clocks may differ.
+pub const LONGEST_MESSAGE_LIFE_DAYS: i64 = 22;
+/// What was seen is remembered for so many days more, so that nothing is ever counted twice.
+const SEEN_MARGIN_DAYS: i64 = 8;
+/// How old staged files of dead writers must be before they are removed.
+const UNFINISHED_AGE_SECONDS: u64 = 24 * 60 * 60;
+/// A warning is logged while less than so many times the low-water mark is free.
+const WARN_BELOW: u64 = 4;
+const TASK_LEASE: Duration = Duration::from_secs(10 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What maintenance is given.
+#[derive(Debug, Clone)]
+pub struct MaintenanceSettings {
+    /// How many days crashes are kept.
+    pub retention_days: u32,
+    /// The secret that messages are signed with.
+    pub message_secret: Secret,
+}
+
+/// Why a task could not be finished. The next run goes on where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The bucket failed.
+    #[error("the bucket failed")]
+    Bucket(#[from] BucketError),
+    /// The catalog failed.
+    #[error("the catalog failed")]
+    Catalog(#[from] CatalogError),
+    /// A dead letter could not be handled.
+    #[error("a dead letter could not be handled")]
+    DeadLetter(#[from] DeadLetterError),
+}
+
+/// What one run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Parked messages that were sent on.
+    pub sent_on: u64,
+    /// Crashes that were kept long enough and are gone now.
+    pub expired: u64,
+    /// Objects that no crash, parked message or dead letter named, and that are gone now.
+    pub orphans: u64,
+    /// Dead letters whose burial had been cut short.
+    pub gathered: u64,
+}
+
+/// The tasks.
+pub struct Maintenance {
+    settings: MaintenanceSettings,
+    bucket: Bucket,
+    catalog: Catalog,
+    queue: Arc<dyn Sender>,
+    dead: DeadLetters,
+    /// Names this instance in leases.
+    holder: String,
+}
+
+impl Maintenance {
+    /// Nothing is touched yet.
+    pub fn new(
+        settings: MaintenanceSettings,
+        bucket: Bucket,
+        catalog: Catalog,
+        queue: Arc<dyn Sender>,
+    ) -> Self {
+        let dead = DeadLetters::new(bucket.clone(), catalog.clone());
+        let holder = uuid::Uuid::now_v7().simple().to_string();
+        Self { settings, bucket, catalog, queue, dead, holder }
+    }
+
+    /// Sends on what is parked. To be run every few seconds where that is cheap. Gives the number sent.
+    ///
+    /// # Errors
+    /// When an engine failed; what was sent on until then is.
+    pub async fn send_parked(&self) -> Result<u64, MaintenanceError> {
+        if !self.catalog.lease("parked", &self.holder, TASK_LEASE).await? {
+            return Ok(0);
+        }
+        let sent = parked::send_on(self).await;
+        self.catalog.release_lease("parked", &self.holder).await?;
+        sent
+    }
+
+    /// Does everything that is due.
+    ///
+    /// # Errors
+    /// The first that came up; every task was tried.
+    pub async fn run(&self) -> Result<Done, MaintenanceError> {
+        self.warn_of_full_disk();
+        let sent_on = self.send_parked().await;
+        let kept = self.keep_house().await;
+        let orphans = self.sweep_daily().await;
+        let (expired, gathered) = kept?;
+        Ok(Done { sent_on: sent_on?, expired, orphans: orphans?, gathered })
+    }
+
+    async fn keep_house(&self) -> Result<(u64, u64), MaintenanceError> {
+        if !self.catalog.lease("house", &self.holder, TASK_LEASE).await? {
+            return Ok((0, 0));
+        }
+        let expired = retention::expire(self).await;
+        let gathered = self.dead.gather().await;
+        self.catalog.release_lease("house", &self.holder).await?;
+        Ok((expired?, gathered?))
+    }
+
+    /// The lease is kept for its whole day: listing everything is not cheap.
+    async fn sweep_daily(&self) -> Result<u64, MaintenanceError> {
+        let run = uuid::Uuid::now_v7().simple().to_string();
+        if !self.catalog.lease("sweep", &run, DAY).await? {
+            return Ok(0);
+        }
+        self.sweep().await
+    }
+
+    /// Sweeps now what no crash, message or dead letter names, and forgets what was seen too long ago to matter.
+    ///
+    /// # Errors
+    /// When an engine failed.
+    pub async fn sweep(&self) -> Result<u64, MaintenanceError> {
+        let unfinished = self.bucket.sweep_unfinished(UNFINISHED_AGE_SECONDS).await?;
+        let today = epitaph_crash_model::Timestamp::now().day();
+        self.catalog.forget_seen(today.plus(-LONGEST_MESSAGE_LIFE_DAYS - SEEN_MARGIN_DAYS)).await?;
+        Ok(unfinished + orphans::sweep(self, today.plus(-LONGEST_MESSAGE_LIFE_DAYS)).await?)
+    }
+
+    fn warn_of_full_disk(&self) {
+        match self.bucket.free_space() {
+            Ok(Some((free, low))) if free < low.saturating_mul(WARN_BELOW) => {
+                tracing::warn!(
+                    free_bytes = free,
+                    refusing_below = low,
+                    "the disk is filling up; free some, add some, or lower EPITAPH_RETENTION_DAYS"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot tell how full the disk is"),
+        }
+    }
+}
