@@ -342,7 +342,7 @@ async fn no_more_parsers_run_than_are_allowed() {
     let parser = ParserSettings { attempts: 1, wall: Duration::from_secs(60), ..parser };
     let house = House::with(|settings| {
         settings.parser = parser;
-        settings.concurrency = 4;
+        settings.concurrency = 1;
     })
     .await;
     let reports: Vec<Report> = (0..4).map(|_| report(b"x")).collect();

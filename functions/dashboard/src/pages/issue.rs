@@ -23,7 +23,7 @@ use crate::{
     visitor::Visitor,
 };
 
-const CRASHES: usize = 25;
+const CRASHES: u32 = 25;
 const SHARES: u32 = 6;
 
 #[derive(Deserialize)]
@@ -95,9 +95,9 @@ pub(crate) async fn show(
     }
 
     let before = asked.before.as_deref().and_then(|before| before.parse().ok());
-    let mut crashes = catalog.issue_crashes(project.id, id, CRASHES as u32 + 1, before).await?;
-    let more = crashes.len() > CRASHES;
-    crashes.truncate(CRASHES);
+    let mut crashes = catalog.issue_crashes(project.id, id, CRASHES + 1, before).await?;
+    let more = crashes.len() > CRASHES as usize;
+    crashes.truncate(CRASHES as usize);
     let last = crashes.last().filter(|_| more).map(|row| row.fact.crash_id);
 
     let address = format!("/projects/{}/issues/{id}", project.id);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Dashboard, api, fault::Fault, period::Period, texts::Texts, visitor::Visitor};
 
-const MOST_ISSUES: usize = 100;
+const MOST_ISSUES: u32 = 100;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -54,10 +54,10 @@ pub(crate) async fn show(
     let period = Period::of_page(asked.period.as_deref());
     let order = asked.order.as_deref().and_then(api::parse_order).unwrap_or_default();
     let now = Timestamp::now();
-    let query = IssueQuery { since: Some(period.grid(now).since), limit: MOST_ISSUES as u32 + 1, order };
+    let query = IssueQuery { since: Some(period.grid(now).since), limit: MOST_ISSUES + 1, order };
     let mut issues = dashboard.catalog().issues(project.id, &query).await?;
-    let more = issues.len() > MOST_ISSUES;
-    issues.truncate(MOST_ISSUES);
+    let more = issues.len() > MOST_ISSUES as usize;
+    issues.truncate(MOST_ISSUES as usize);
 
     let href = |period: &str, order: IssueOrder| {
         format!("/projects/{}/issues?period={period}&order={}", project.id, api::order_word(order))

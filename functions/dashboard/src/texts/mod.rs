@@ -84,7 +84,7 @@ pub(crate) struct Texts {
     pub(crate) older: &'static str,
     pub(crate) newest: &'static str,
     pub(crate) against_before: fn(&str) -> String,
-    pub(crate) only_first: fn(usize) -> String,
+    pub(crate) only_first: fn(u32) -> String,
 
     // One crash.
     pub(crate) at_address: &'static str,

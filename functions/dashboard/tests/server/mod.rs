@@ -1,6 +1,7 @@
 //! A real dashboard on a port of its own, over a real catalog and a directory as the bucket.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses what it needs of this module")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is part of the tests")]
 
 use std::net::SocketAddr;
 

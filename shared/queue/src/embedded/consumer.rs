@@ -11,7 +11,7 @@ use std::{
 
 use epitaph_crash_model::Message;
 
-use super::{create_synced, state::State};
+use super::{create_directory, state::State, sync_directory};
 
 /// How a consumer hands out.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,9 @@ impl Consumer {
     /// [`OpenError::Taken`] while another process has it open.
     pub fn open(directory: &Path, settings: ConsumerSettings) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { directory: directory.to_owned(), source };
-        create_synced(directory).map_err(failed)?;
+        let mut unsynced = Vec::new();
+        create_directory(directory, &mut unsynced).map_err(failed)?;
+        unsynced.iter().try_for_each(|directory| sync_directory(directory)).map_err(failed)?;
         let lock = directory.join("consumer.lock");
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock).map_err(failed)?;
         match lock.try_lock() {

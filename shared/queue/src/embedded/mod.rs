@@ -27,7 +27,10 @@ mod record;
 #[cfg(feature = "consume")]
 mod state;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 #[cfg(feature = "consume")]
 pub use consumer::{Consumer, ConsumerSettings, Delivery, OpenError, Waker};
@@ -37,18 +40,20 @@ const INCOMING: &str = "incoming";
 const LOG: &str = "log";
 const NEW: &str = "new";
 
-/// Creates a directory and those above it, syncing each that got a new entry.
-fn create_synced(path: &Path) -> io::Result<()> {
+/// Creates a directory and those above it; adds to `unsynced` each that got a new entry. Syncing them all later costs one
+/// commit of the file system's journal, where syncing each at once costs one for each.
+fn create_directory(path: &Path, unsynced: &mut Vec<PathBuf>) -> io::Result<()> {
     match fs::create_dir(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_synced(path.parent().ok_or(error)?)?;
-            return create_synced(path);
+            create_directory(path.parent().ok_or(error)?, unsynced)?;
+            return create_directory(path, unsynced);
         }
         Err(error) => return Err(error),
     }
-    path.parent().map_or(Ok(()), sync_directory)
+    unsynced.extend(path.parent().map(Path::to_owned));
+    Ok(())
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{INCOMING, LOG, NEW, create_synced, record, sync_directory};
+use super::{INCOMING, LOG, NEW, create_directory, record, sync_directory};
 use crate::{SendError, Sender};
 
 /// The largest message that the embedded queue takes, in bytes.
@@ -126,6 +126,9 @@ struct Writer {
 struct OpenFile {
     file: File,
     size: u64,
+    /// Directories that hold the file's name, and have not been synced since. An acknowledged record must not be in a
+    /// file that a power cut makes nameless.
+    unsynced: Vec<PathBuf>,
 }
 
 impl Writer {
@@ -167,6 +170,10 @@ impl Writer {
         write_all(&mut open.file, &mut pieces)?;
         if self.settings.sync {
             open.file.sync_data()?;
+            for directory in &open.unsynced {
+                sync_directory(directory)?;
+            }
+            open.unsynced.clear();
         }
         // Only a file in which nothing failed is used again.
         self.file = Some(open);
@@ -183,9 +190,10 @@ impl Writer {
         let incoming = self.settings.directory.join(INCOMING);
         let name = incoming.join(Uuid::now_v7().simple().to_string());
         let (new, log) = (name.with_extension(NEW), name.with_extension(LOG));
+        let mut unsynced = Vec::new();
         let mut file = match File::create_new(&new) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create_synced(&incoming)?;
+                create_directory(&incoming, &mut unsynced)?;
                 File::create_new(&new)?
             }
             created => created?,
@@ -194,10 +202,8 @@ impl Writer {
         file.try_lock().map_err(io::Error::from)?;
         file.write_all(record::MAGIC)?;
         fs::rename(&new, &log)?;
-        if self.settings.sync {
-            sync_directory(&incoming)?;
-        }
-        Ok(OpenFile { file, size: record::MAGIC.len() as u64 })
+        unsynced.push(incoming);
+        Ok(OpenFile { file, size: record::MAGIC.len() as u64, unsynced })
     }
 }
 
