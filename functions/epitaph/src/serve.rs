@@ -3,9 +3,7 @@
 use std::{
     fmt::Write as _,
     net::SocketAddr,
-    path::Path,
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use axum::{
@@ -17,32 +15,18 @@ use axum::{
     routing::get,
     Router,
 };
-use epitaph_bucket::Bucket;
 use epitaph_catalog::Catalog;
-use epitaph_crash_model::{Message, ProjectId};
+use epitaph_crash_model::ProjectId;
 use epitaph_dashboard::{Dashboard, DashboardSettings};
-use epitaph_dead_letters::DeadLetters;
 use epitaph_host::{bind, serve, telemetry, Context, HttpSettings, Metrics, Secrets, Settings, Signals, Token};
-use epitaph_ingest::{Collector, Engines};
+use epitaph_ingest::{Collector, Engines, producer_settings};
 use epitaph_maintain::{Maintenance, MaintenanceSettings};
-use epitaph_process::{ParserSettings, Processor, ProcessorSettings};
-use epitaph_queue::{
-    consume,
-    embedded::{Consumer, ConsumerSettings, Producer, ProducerSettings},
-    Handler, Outcome, Undeliverable,
-};
+use epitaph_process::{Puller, open_queue};
+use epitaph_queue::embedded::{Consumer, Producer};
 use epitaph_secrets::Purpose;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{cli::Failure, key::dsn};
-
-/// A message whose handler vanished so often is a dead letter. Parsers are isolated and have attempts of their own; this
-/// counts deaths of the whole process.
-const MOST_ATTEMPTS: u32 = 20;
-/// How often parked messages are looked for: a directory listing.
-const PARKED_EVERY: Duration = Duration::from_secs(5);
-/// How often everything else is looked after.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     telemetry::start(settings.log);
@@ -60,8 +44,8 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
 
     let (stop, stopped) = watch::channel(false);
     let mut background = JoinSet::new();
-    let handler = Arc::new(Hands { processor: house.processor()?, dead: house.dead_letters() });
-    background.spawn(consume(consumer, handler, MOST_ATTEMPTS, stopped.clone()));
+    let puller = Puller::new(&house.context("process"), house.engines.bucket.clone(), house.catalog.clone())?;
+    background.spawn(puller.pull(consumer, stopped.clone()));
     let maintenance = Maintenance::new(
         MaintenanceSettings {
             retention_days: house.settings.retention_days,
@@ -71,14 +55,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         house.catalog.clone(),
         Arc::clone(&house.engines.queue),
     );
-    background.spawn(maintain(maintenance, stopped.clone()));
-
-    let context = |name| Context {
-        name,
-        settings: house.settings.clone(),
-        secrets: house.secrets.clone(),
-        metrics: house.metrics.clone(),
-    };
+    background.spawn(maintenance.keep_running(stopped));
     let dashboard = Dashboard::new(
         DashboardSettings {
             public_url: Some(url.clone()),
@@ -91,7 +68,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         house.engines.bucket.clone(),
     );
     let router = Router::new()
-        .merge(epitaph_minidump::router(Collector::new(&context("minidump"), house.engines.clone())))
+        .merge(epitaph_minidump::router(Collector::new(&house.context("minidump"), house.engines.clone())))
         .merge(epitaph_dashboard::router(dashboard))
         .merge(metrics_route(house.metrics.clone(), house.token.clone()));
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());
@@ -103,8 +80,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     serve(listener, router, http, told).await;
     // Requests are answered; what they handed over waits in the queue for the next start, or is finished now.
     let _ = stop.send(true);
-    let deadline = Instant::now() + house.settings.limits.drain;
-    let _ = tokio::time::timeout_at(deadline.into(), background.join_all()).await;
+    let _ = tokio::time::timeout(house.settings.limits.drain, background.join_all()).await;
     house.catalog.close().await;
     Ok(())
 }
@@ -122,13 +98,9 @@ struct House {
 impl House {
     async fn open(settings: Settings) -> Result<(Self, Consumer), Failure> {
         let (secrets, token) = (settings.load_secrets()?, settings.load_token()?);
-        let directory = settings.data.join("queue");
-        let in_flight = std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2);
-        let consumer_settings = ConsumerSettings { in_flight, ..ConsumerSettings::default() };
-        let consumer = Consumer::open(&directory, consumer_settings)?;
+        let consumer = open_queue(&settings)?;
         let waker = consumer.waker();
-        let producer = ProducerSettings { directory, min_free: settings.min_free_disk, sync: true };
-        let producer = Producer::new(producer).with_wake(move || waker.wake());
+        let producer = Producer::new(producer_settings(&settings)).with_wake(move || waker.wake());
         let engines = Engines::with_queue(&settings, Arc::new(producer))?;
         let catalog = Catalog::open(&settings.catalog)?;
         catalog.migrate().await?;
@@ -141,75 +113,12 @@ impl House {
         })
     }
 
-    fn processor(&self) -> Result<Processor, Failure> {
-        let mut parser = match &self.settings.parser.program {
-            Some(program) => ParserSettings::of(program),
-            None => ParserSettings::of_this_program()?,
-        };
-        parser.limits.data_bytes = self.settings.parser.memory;
-        parser.limits.cpu_seconds = self.settings.parser.cpu.as_secs();
-        parser.wall = self.settings.parser.wall;
-        let user_hash = self.root()?.derive(Purpose::UserHash);
-        let mut settings = ProcessorSettings::new(self.secrets.message.clone(), user_hash, parser);
-        settings.largest_dump = self.settings.limits.file;
-        settings.scratch = scratch(&self.settings.data)?;
-        Ok(Processor::new(settings, self.engines.bucket.clone(), self.catalog.clone()))
-    }
-
-    fn dead_letters(&self) -> DeadLetters {
-        let bucket: Bucket = self.engines.bucket.clone();
-        DeadLetters::new(bucket, self.catalog.clone())
-    }
-}
-
-/// Where dumps lie while they are parsed: beside the data, since `/tmp` may be memory.
-fn scratch(data: &Path) -> std::io::Result<std::path::PathBuf> {
-    let scratch = data.join("scratch");
-    std::fs::create_dir_all(&scratch)?;
-    Ok(scratch)
-}
-
-/// What messages are handed to.
-struct Hands {
-    processor: Processor,
-    dead: DeadLetters,
-}
-
-impl Handler for Hands {
-    async fn handle(&self, message: Message, attempt: u32) -> Outcome {
-        self.processor.handle(&message, attempt).await
-    }
-
-    async fn bury(&self, undeliverable: Undeliverable) -> Result<(), String> {
-        let Undeliverable { bytes, reason, attempts } = undeliverable;
-        self.dead.bury(bytes, &reason, attempts).await.map_err(|error| telemetry::chain(&error))
-    }
-}
-
-async fn maintain(maintenance: Maintenance, mut stop: watch::Receiver<bool>) {
-    let mut housekeeping_due = Instant::now();
-    loop {
-        let result = if Instant::now() >= housekeeping_due {
-            housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
-            maintenance.run().await.map(|done| {
-                if done != epitaph_maintain::Done::default() {
-                    tracing::info!(?done, "maintained");
-                }
-            })
-        } else {
-            maintenance.send_parked().await.map(|sent| {
-                if sent > 0 {
-                    tracing::info!(sent, "parked messages were sent on");
-                }
-            })
-        };
-        if let Err(error) = result {
-            tracing::warn!(error = telemetry::chain(&error), "maintenance could not be finished; it goes on later");
-        }
-        let pause = tokio::time::sleep(PARKED_EVERY);
-        tokio::select! {
-            () = pause => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+    fn context(&self, name: &'static str) -> Context {
+        Context {
+            name,
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod orphans;
 mod parked;
 mod retention;
+mod schedule;
 
 use std::{sync::Arc, time::Duration};
 

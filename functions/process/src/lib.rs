@@ -12,9 +12,13 @@ mod parsed;
 pub mod parser;
 mod payloads;
 mod processor;
+#[cfg(feature = "embedded")]
+mod pull;
 
 pub use crate::{
     isolation::{ParserError, ParserSettings, parse},
     parsed::{Parsed, Unreadable, Verdict},
     processor::{Processor, ProcessorSettings},
 };
+#[cfg(feature = "embedded")]
+pub use crate::pull::{OpenError, Puller, open_queue};

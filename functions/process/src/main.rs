@@ -1,13 +1,16 @@
-//! The function `process` on its own: queue to crash.
+//! The function `process` on its own: pulls reports from the queue and turns them into crashes.
 
 use std::process::ExitCode;
 
+use epitaph_process::{OpenError, Puller, open_queue, parser};
+
 fn main() -> ExitCode {
-    let command = std::env::args_os().nth(1);
-    if command.is_some_and(|command| command == epitaph_process::parser::COMMAND) {
-        return epitaph_process::parser::worker_main();
+    // The child that parses a hostile dump needs none of the rest.
+    if std::env::args_os().nth(1).is_some_and(|command| command == parser::COMMAND) {
+        return parser::worker_main();
     }
-    // The host joins here.
-    eprintln!("process: expected the command {}", epitaph_process::parser::COMMAND);
-    ExitCode::from(64)
+    epitaph_host::run_worker("process", async |context, stop| {
+        let (consumer, puller) = (open_queue(&context.settings)?, Puller::open(&context)?);
+        Ok::<_, OpenError>(puller.pull(consumer, stop))
+    })
 }

@@ -7,6 +7,7 @@ use epitaph_catalog::{Catalog, CatalogError, NewCrash, Recorded};
 use epitaph_crash_model::{
     Content, CrashId, MESSAGE_SPEC_VERSION, Message, MessageKind, REPORT_VERSION, Report, Role, Timestamp,
 };
+use epitaph_host::Metrics;
 use epitaph_queue::Outcome;
 use epitaph_secrets::Secret;
 use serde::Deserialize;
@@ -18,6 +19,9 @@ use crate::{
     parsed::{Unreadable, Verdict},
     payloads::{self, FetchError},
 };
+
+/// This function's name in metrics.
+pub(crate) const FUNCTION: &str = "process";
 
 /// What a processor is given.
 #[derive(Debug, Clone)]
@@ -60,6 +64,7 @@ pub struct Processor {
     bucket: Bucket,
     catalog: Catalog,
     parsers: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 /// Why a message was not handled.
@@ -74,7 +79,14 @@ impl Processor {
     /// A processor that keeps documents in `bucket` and records in `catalog`. Nothing is touched yet.
     pub fn new(settings: ProcessorSettings, bucket: Bucket, catalog: Catalog) -> Self {
         let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Self { settings: Arc::new(settings), bucket, catalog, parsers }
+        Self { settings: Arc::new(settings), bucket, catalog, parsers, metrics: Metrics::new() }
+    }
+
+    /// Counts what becomes of reports in `metrics`.
+    #[must_use]
+    pub fn counting_in(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Handles one message. It may come again, and may come twice at the same time: it is recorded once.
@@ -156,6 +168,9 @@ impl Processor {
         match recorded {
             Recorded::First { issue, new_issue } => {
                 let unreadable = crash.unreadable;
+                if unreadable.is_some() {
+                    self.metrics.count(FUNCTION, epitaph_host::metrics::Outcome::Unreadable, "");
+                }
                 tracing::info!(%id, %project, %issue, new_issue, unreadable, "recorded a crash");
             }
             Recorded::Already => tracing::info!(%id, %project, "the crash was recorded before"),

@@ -15,7 +15,7 @@ mod token;
 pub use self::{
     http::{Drained, FunctionName, HttpSettings, Signals, bind, serve},
     metrics::Metrics,
-    runtime::{Context, EXIT_BAD_CONFIGURATION, run_function},
+    runtime::{Context, EXIT_BAD_CONFIGURATION, run_function, run_worker},
     secrets::{SecretFileError, Secrets},
     settings::{Limits, QueueUrl, Role, Settings, SettingsError},
     token::{Token, TokenError},

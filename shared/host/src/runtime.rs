@@ -16,6 +16,10 @@ use crate::{
 /// The exit code of a process that was configured wrongly (`EX_USAGE`).
 pub const EXIT_BAD_CONFIGURATION: u8 = 64;
 
+/// Threads for blocking calls, which is how files are read and written. A disk does not get faster with more of them,
+/// and each holds memory.
+const BLOCKING_THREADS: usize = 8;
+
 /// What a function is built from.
 pub struct Context {
     /// The function's name, as in its metrics.
@@ -40,6 +44,27 @@ where
     Building: Future<Output = Result<Router, Fault>>,
     Fault: Error + 'static,
 {
+    run(name, async |context, _| Ok::<_, Fault>((build(context).await?, std::future::ready(()))))
+}
+
+/// Runs a function that pulls its work rather than being asked: as [`run_function`], but `build` makes the work, which
+/// ends soon after it is told to stop. Only the health routes are served.
+pub fn run_worker<Build, Building, Work, Fault>(name: &'static str, build: Build) -> ExitCode
+where
+    Build: FnOnce(Context, watch::Receiver<bool>) -> Building,
+    Building: Future<Output = Result<Work, Fault>>,
+    Work: Future<Output = ()>,
+    Fault: Error + 'static,
+{
+    run(name, async |context, stop| Ok::<_, Fault>((Router::new(), build(context, stop).await?)))
+}
+
+fn run<Build, Work, Fault>(name: &'static str, build: Build) -> ExitCode
+where
+    Build: AsyncFnOnce(Context, watch::Receiver<bool>) -> Result<(Router, Work), Fault>,
+    Work: Future<Output = ()>,
+    Fault: Error + 'static,
+{
     let settings = match Settings::from_environment(Role::Function(name)) {
         Ok(settings) => settings,
         Err(error) => {
@@ -57,14 +82,10 @@ where
     }
 }
 
-fn start<Build, Building, Fault>(
-    name: &'static str,
-    settings: Settings,
-    build: Build,
-) -> Result<(), Box<dyn Error>>
+fn start<Build, Work, Fault>(name: &'static str, settings: Settings, build: Build) -> Result<(), Box<dyn Error>>
 where
-    Build: FnOnce(Context) -> Building,
-    Building: Future<Output = Result<Router, Fault>>,
+    Build: AsyncFnOnce(Context, watch::Receiver<bool>) -> Result<(Router, Work), Fault>,
+    Work: Future<Output = ()>,
     Fault: Error + 'static,
 {
     let secrets = settings.load_secrets()?;
@@ -72,15 +93,19 @@ where
     let http = HttpSettings::new(name, &settings.limits, metrics.clone());
     let address = SocketAddr::new(settings.bind, settings.port);
     let metrics_address = settings.metrics_port.map(|port| SocketAddr::new(settings.bind, port));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let router = build(Context { name, settings, secrets, metrics: metrics.clone() }).await?;
+        let (stop, stopped) = watch::channel(false);
+        let context = Context { name, settings, secrets, metrics: metrics.clone() };
+        let (router, work) = build(context, stopped.clone()).await?;
         let listener = bind(address)?;
         let metrics_listener = metrics_address.map(bind).transpose()?;
         tracing::info!(address = %listener.local_addr()?, "listening");
 
-        let (stop, stopped) = watch::channel(false);
         let told = |mut stopped: watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
@@ -98,7 +123,7 @@ where
             tracing::warn!("a second signal: the drain is cut short");
         };
         tokio::select! {
-            _ = async { tokio::join!(served, shown) } => {}
+            _ = async { tokio::join!(served, shown, work) } => {}
             () = signalled => {}
         }
         Ok::<_, Box<dyn Error>>(())

@@ -69,7 +69,7 @@ impl Engines {
 
 /// How the embedded queue is written to.
 #[cfg(feature = "embedded")]
-fn producer_settings(settings: &Settings) -> epitaph_queue::embedded::ProducerSettings {
+pub fn producer_settings(settings: &Settings) -> epitaph_queue::embedded::ProducerSettings {
     epitaph_queue::embedded::ProducerSettings {
         directory: settings.data.join("queue"),
         min_free: settings.min_free_disk,

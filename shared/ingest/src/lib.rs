@@ -17,6 +17,8 @@ pub mod keys;
 pub mod multipart;
 mod refusal;
 
+#[cfg(feature = "embedded")]
+pub use crate::collector::producer_settings;
 pub use crate::{
     collector::{Collector, Engines, OpenError},
     refusal::{Cause, Refusal},
