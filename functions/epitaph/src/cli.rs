@@ -5,7 +5,7 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
-use epitaph_host::{Role, Settings, EXIT_BAD_CONFIGURATION};
+use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
 use crate::{dead, key, project, send, serve};

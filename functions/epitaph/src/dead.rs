@@ -8,7 +8,7 @@ use epitaph_dead_letters::DeadLetters;
 use epitaph_host::Settings;
 use epitaph_ingest::Engines;
 
-use crate::cli::{block_on, DeadCommand, Failure};
+use crate::cli::{DeadCommand, Failure, block_on};
 
 /// How many dead letters are listed, and sent on by `--all` in one go.
 const MOST: u32 = 10_000;
@@ -61,7 +61,11 @@ async fn show(letters: &DeadLetters, id: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn redrive(letters: &DeadLetters, settings: &Settings, id: Option<String>) -> Result<ExitCode, Failure> {
+async fn redrive(
+    letters: &DeadLetters,
+    settings: &Settings,
+    id: Option<String>,
+) -> Result<ExitCode, Failure> {
     let engines = Engines::open(settings)?;
     if let Some(id) = id {
         letters.redrive(&id, &*engines.queue).await?;

@@ -4,7 +4,7 @@ use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_host::Settings;
 
-use crate::cli::{block_on, Failure};
+use crate::cli::{Failure, block_on};
 
 pub(crate) fn run(settings: &Settings, project: ProjectId) -> Result<(), Failure> {
     let secrets = settings.load_secrets()?;

@@ -4,7 +4,7 @@ use epitaph_catalog::Catalog;
 use epitaph_host::Settings;
 
 use crate::{
-    cli::{block_on, Failure, ProjectCommand},
+    cli::{Failure, ProjectCommand, block_on},
     key::dsn,
 };
 

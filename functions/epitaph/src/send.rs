@@ -12,8 +12,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{
-    multipart::{Form, Part},
     Client, StatusCode,
+    multipart::{Form, Part},
 };
 use tokio::task::JoinSet;
 use url::Url;
@@ -31,11 +31,11 @@ pub(crate) fn run(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let found = find(&arguments.paths)?;
     let (sent_before, files): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|file| journal.has(&target.name, file));
-    let bar = ProgressBar::new(files.len() as u64).with_style(ProgressStyle::with_template(
-        "{bar:30} {pos}/{len} {elapsed} {msg}",
-    )?);
+    let bar = ProgressBar::new(files.len() as u64)
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let refused = runtime.block_on(send_all(&target, files, arguments.parallel.max(1), &mut journal, &bar))?;
+    let refused =
+        runtime.block_on(send_all(&target, files, arguments.parallel.max(1), &mut journal, &bar))?;
     bar.finish_and_clear();
     let sent = bar.length().unwrap_or_default() - refused.len() as u64;
     println!("{sent} sent, {} refused, {} sent before", refused.len(), sent_before.len());
@@ -226,7 +226,8 @@ impl Journal {
             }
         }
         let file = OpenOptions::new().append(true).create(true).open(path);
-        let file = file.map_err(|error| format!("the journal {} cannot be written: {error}", path.display()))?;
+        let file =
+            file.map_err(|error| format!("the journal {} cannot be written: {error}", path.display()))?;
         Ok(Self { file, sent })
     }
 

@@ -1,24 +1,22 @@
 //! `epitaph serve`: all functions in one process.
 
-use std::{
-    fmt::Write as _,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
 
 use axum::{
+    Router,
     http::{
-        header::{AUTHORIZATION, CONTENT_TYPE},
         HeaderMap, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE},
     },
     response::IntoResponse,
     routing::get,
-    Router,
 };
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_dashboard::{Dashboard, DashboardSettings};
-use epitaph_host::{bind, serve, telemetry, Context, HttpSettings, Metrics, Secrets, Settings, Signals, Token};
+use epitaph_host::{
+    Context, HttpSettings, Metrics, Secrets, Settings, Signals, Token, bind, serve, telemetry,
+};
 use epitaph_ingest::{Collector, Engines, producer_settings};
 use epitaph_maintain::{Maintenance, MaintenanceSettings};
 use epitaph_process::{Puller, open_queue};
@@ -30,7 +28,8 @@ use crate::{cli::Failure, key::dsn};
 
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     telemetry::start(settings.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
     let served = runtime.block_on(serve_all(settings));
     runtime.shutdown_background();
     served
@@ -131,7 +130,8 @@ fn metrics_route(metrics: Metrics, token: Token) -> Router {
             ([(CONTENT_TYPE, epitaph_host::metrics::CONTENT_TYPE)], metrics.text()).into_response()
         } else {
             let expected = "expected the header `Authorization: Bearer TOKEN` with the admin token\n";
-            (StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "text/plain; charset=utf-8")], expected).into_response()
+            (StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "text/plain; charset=utf-8")], expected)
+                .into_response()
         }
     };
     Router::new().route("/metrics", get(show))
@@ -149,9 +149,7 @@ fn welcome(settings: &Settings, secrets: &Secrets, token: &Token, url: &str) -> 
     let _ = writeln!(text, "  DSN    {}", dsn(url, &key, project));
     let _ = writeln!(text, "  data   {}\n", settings.data.display());
     let _ = writeln!(text, "Send a first crash:\n");
-    let _ = writeln!(
-        text,
-        "  curl -F upload_file_minidump=@crash.dmp -F prod=MyGame -F ver=1.2.3 '{post}'\n"
-    );
+    let _ =
+        writeln!(text, "  curl -F upload_file_minidump=@crash.dmp -F prod=MyGame -F ver=1.2.3 '{post}'\n");
     text
 }

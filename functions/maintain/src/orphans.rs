@@ -26,7 +26,9 @@ pub(crate) async fn sweep(maintenance: &Maintenance, before: Day) -> Result<u64,
             for day in maintenance.bucket.list_names(&Key::project_of(&tree, project)).await? {
                 match day.parse::<Day>() {
                     Ok(day) if day < before => {
-                        deleted += sweep_day(maintenance, &Key::day_of(&tree, project, day), project, &waiting).await?;
+                        deleted +=
+                            sweep_day(maintenance, &Key::day_of(&tree, project, day), project, &waiting)
+                                .await?;
                     }
                     _ => {}
                 }

@@ -15,10 +15,10 @@ mod processor;
 #[cfg(feature = "embedded")]
 mod pull;
 
+#[cfg(feature = "embedded")]
+pub use crate::pull::{OpenError, Puller, open_queue};
 pub use crate::{
     isolation::{ParserError, ParserSettings, parse},
     parsed::{Parsed, Unreadable, Verdict},
     processor::{Processor, ProcessorSettings},
 };
-#[cfg(feature = "embedded")]
-pub use crate::pull::{OpenError, Puller, open_queue};

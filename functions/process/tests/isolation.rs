@@ -11,8 +11,9 @@ mod common;
 
 use std::{io::Read, path::PathBuf, time::Duration};
 
-use common::{eats_memory, file, parsed, parser, script, spins, unreadable, verdict_under, windows};
+use common::{file, parsed, parser, script, unreadable, verdict_under};
 use epitaph_process::{ParserError, ParserSettings, parse};
+use epitaph_test_dumps::{eats_memory, spins, windows};
 use tokio::{sync::oneshot, time::timeout};
 
 /// More than anything here takes: a test that waits longer fails instead of hanging.

@@ -9,9 +9,10 @@
 
 mod common;
 
-use common::{GAME_BASE, linux, parsed, requested, unreadable, verdict, windows};
+use common::{parsed, unreadable, verdict};
 use epitaph_crash_model::{Address, Trust};
 use epitaph_process::Verdict;
+use epitaph_test_dumps::{GAME_BASE, linux, requested, windows};
 
 #[tokio::test]
 async fn a_windows_crash_is_read_in_full() {

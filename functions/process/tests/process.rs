@@ -12,7 +12,7 @@ mod common;
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use common::{linux, parser, windows};
+use common::parser;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, CrashRow};
 use epitaph_crash_model::{
@@ -22,6 +22,7 @@ use epitaph_crash_model::{
 use epitaph_process::{ParserSettings, Processor, ProcessorSettings};
 use epitaph_queue::Outcome;
 use epitaph_secrets::{Purpose, RootSecret};
+use epitaph_test_dumps::{linux, windows};
 
 /// An installation in a directory of its own.
 struct House {

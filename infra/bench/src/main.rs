@@ -1,7 +1,6 @@
 //! Measures Epitaph and prints tables in Markdown.
 
 mod cold_start;
-mod sample;
 mod statistics;
 
 use std::process::ExitCode;

@@ -82,7 +82,11 @@ where
     }
 }
 
-fn start<Build, Work, Fault>(name: &'static str, settings: Settings, build: Build) -> Result<(), Box<dyn Error>>
+fn start<Build, Work, Fault>(
+    name: &'static str,
+    settings: Settings,
+    build: Build,
+) -> Result<(), Box<dyn Error>>
 where
     Build: AsyncFnOnce(Context, watch::Receiver<bool>) -> Result<(Router, Work), Fault>,
     Work: Future<Output = ()>,

@@ -19,7 +19,7 @@ use epitaph_secrets::{Purpose, RootSecret};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::server::{Round, Server};
-use crate::{sample, statistics::Sorted};
+use crate::statistics::Sorted;
 
 const SECRET: &str = "a root secret that only benches use";
 
@@ -53,8 +53,6 @@ pub(crate) enum ColdStartError {
     Binary { path: PathBuf, source: io::Error },
     #[error("cannot use {} for data", path.display())]
     Data { path: PathBuf, source: io::Error },
-    #[error("the sample could not be made")]
-    Sample,
     #[error("the bench's own secret is refused")]
     Secret(#[source] epitaph_secrets::SecretError),
     #[error("the bench's own project is refused")]
@@ -76,11 +74,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, ColdStartError> {
         None => std::env::current_exe().map_err(ColdStartError::OwnFolder)?.with_file_name("bare-hyper"),
     };
     let data = arguments.data.clone().unwrap_or_else(|| folder_of(&arguments.binary));
-    let dump = sample::minidump().ok_or(ColdStartError::Sample)?;
+    let dump = epitaph_test_dumps::of_27_kilobytes();
     let project = ProjectId::try_from(1_u64).map_err(ColdStartError::Project)?;
     let ingest = RootSecret::new(SECRET).map_err(ColdStartError::Secret)?.derive(Purpose::Ingest);
     let target = format!("/api/{project}/minidump/?sentry_key={}", ingest.project_key(project, 0));
-    let request = sample::request(&target, &dump);
+    let request = epitaph_test_dumps::crashpad::request(&target, &dump);
 
     let mut servers = [measured("bare hyper", &bare)?, measured("the function", &arguments.binary)?];
     let programs = [bare, arguments.binary.clone()];
