@@ -13,6 +13,8 @@ use std::{
 
 use serde_json::Value;
 
+pub mod load;
+
 /// How long anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -61,7 +63,8 @@ impl House {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        let set = self.settings.iter().find(|(name, _)| name == "EPITAPH_DATA");
+        set.map_or_else(|| self.directory.path().join("data"), |(_, data)| data.into())
     }
 
     /// The command line with this house's settings.
