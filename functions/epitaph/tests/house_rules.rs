@@ -47,14 +47,16 @@ fn cargo(arguments: &[&str]) -> String {
 
 /// Everything that a package links, with its own default features.
 fn linked(package: &str) -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}", "-p", package]);
+    let tree =
+        cargo(&["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}", "-p", package]);
     tree.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
 }
 
 /// The workspace's packages: name, folder below the root, and names of direct dependencies (but those of tests).
 fn packages() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
     let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--locked", "--no-deps", "--format-version", "1"])).unwrap();
+        serde_json::from_str(&cargo(&["metadata", "--locked", "--no-deps", "--format-version", "1"]))
+            .unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let package = |package: &Value| {
         let manifest = PathBuf::from(text(&package["manifest_path"]));
@@ -86,7 +88,9 @@ fn the_crash_model_depends_on_nothing_of_ours() {
 #[test]
 fn shared_crates_never_depend_on_functions() {
     let packages = packages();
-    for (name, (folder, dependencies)) in packages.iter().filter(|(_, (folder, _))| folder.starts_with("shared")) {
+    for (name, (folder, dependencies)) in
+        packages.iter().filter(|(_, (folder, _))| folder.starts_with("shared"))
+    {
         let functions = dependencies.iter().filter(|dependency| {
             packages.get(*dependency).is_some_and(|(folder, _)| folder.starts_with("functions"))
         });
@@ -108,7 +112,10 @@ fn a_collector_links_nothing_that_it_does_not_need() {
 fn every_engine_is_known_by_one_crate() {
     for (name, (_, dependencies)) in packages() {
         for (engine, owner) in KNOWN_BY_ONE {
-            assert!(name == owner || !dependencies.contains(engine), "{name} depends on {engine}; only {owner} may");
+            assert!(
+                name == owner || !dependencies.contains(engine),
+                "{name} depends on {engine}; only {owner} may"
+            );
         }
     }
 }
@@ -144,10 +151,12 @@ fn no_source_file_grows_beyond_what_a_reader_holds() {
 /// Licences that would bind those who link this.
 #[test]
 fn nothing_that_is_linked_has_a_licence_that_binds() {
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--locked", "--format-version", "1"])).unwrap();
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--locked", "--format-version", "1"])).unwrap();
     for package in metadata["packages"].as_array().unwrap() {
         let licence = package["license"].as_str().unwrap_or("none");
-        let binds = |choice: &str| ["GPL", "SSPL", "FSL", "BUSL", "none"].iter().any(|word| choice.contains(word));
+        let binds =
+            |choice: &str| ["GPL", "SSPL", "FSL", "BUSL", "none"].iter().any(|word| choice.contains(word));
         let all_bind = licence.replace('/', " OR ").split(" OR ").all(binds);
         assert!(!all_bind, "{} is under {licence}", package["name"]);
     }

@@ -95,9 +95,9 @@ impl Part {
         let file = draft.begin_file(FileHead { role, name, content_type: head.content_type });
         match (file, role) {
             (Some(file), Role::Minidump) => Ok(Self::Dump(Box::new(DumpWriter::new(file)))),
-            (Some(file), Role::Attachment) => Ok(Self::Attachment(Box::new(file))),
+            (Some(file), _) => Ok(Self::Attachment(Box::new(file))),
             (None, Role::Minidump) => Err(no_files()),
-            (None, Role::Attachment) => Ok(Self::Ignored),
+            (None, _) => Ok(Self::Ignored),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use epitaph_crash_model::{CRASH_VERSION, Crash, Report, Signature, StoredPayload};
+use epitaph_crash_model::{Crash, Report, Signature, StoredPayload};
 use epitaph_signature::Unsigned;
 
 use crate::{
@@ -35,11 +35,8 @@ pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayloa
     let signature = sign(parsed.as_ref(), unreadable.as_ref(), kind);
     let parsed = parsed.unwrap_or_default();
     Crash {
-        version: CRASH_VERSION,
-        id: report.id,
-        project: report.project,
         kind,
-        protocol: report.protocol,
+        client_id: report.client_id,
         client: report.client,
         received_at: report.received_at,
         occurred_at: parsed.occurred_at,
@@ -49,7 +46,6 @@ pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayloa
         address: parsed.address,
         assertion: parsed.assertion,
         unreadable: unreadable.map(|unreadable| unreadable.message),
-        signature,
         crashing_thread: parsed.crashing_thread,
         threads: parsed.threads,
         modules: parsed.modules,
@@ -59,6 +55,7 @@ pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayloa
         payloads,
         notes: report.notes,
         weight: report.weight,
+        ..Crash::new(report.id, report.project, report.protocol, signature)
     }
 }
 
@@ -100,6 +97,7 @@ mod tests {
             project: ProjectId::FIRST,
             received_at: id.accepted_at(),
             protocol: Protocol::Multipart,
+            client_id: None,
             client: None,
             annotations: owned(annotations),
             payloads: Vec::new(),

@@ -108,6 +108,7 @@ fn report(dump: &[u8]) -> Report {
         project: ProjectId::FIRST,
         received_at: id.accepted_at(),
         protocol: Protocol::Multipart,
+        client_id: None,
         client: Some("Crashpad/1.0".to_owned()),
         annotations: [("ver".to_owned(), "1.2.4".to_owned()), ("environment".to_owned(), "beta".to_owned())]
             .into(),

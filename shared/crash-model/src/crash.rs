@@ -25,6 +25,9 @@ pub struct Crash {
     pub kind: Kind,
     /// How the report was sent.
     pub protocol: Protocol,
+    /// The client's own id for it (Sentry's `event_id`): 32 hexadecimal digits, in lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     /// The client's name for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -35,6 +38,9 @@ pub struct Crash {
     pub occurred_at: Option<Timestamp>,
     /// The version string that the build reports.
     pub release: Option<String>,
+    /// The build within the release (`dist`, a changelist).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// Such as live, beta, qa.
     pub environment: Option<String>,
     /// The operating system's or engine's word for the end, such as `SIGSEGV / SEGV_MAPERR`.
@@ -44,6 +50,30 @@ pub struct Crash {
     /// A failed assertion's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assertion: Option<String>,
+    /// What the program said about it, apart from any exception.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The exceptions, the one that ended it first, each cause after what it caused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
+    /// What happened before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breadcrumbs: Vec<Breadcrumb>,
+    /// Whom it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// Names and values that the game chose for searching.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// What is known of device, engine, graphics and the like: by subject, then by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contexts: BTreeMap<String, BTreeMap<String, String>>,
+    /// Names that the client itself groups by, in place of the frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprint: Vec<String>,
+    /// What the player wrote about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Why the payload could not be read; then there are no threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
@@ -69,6 +99,48 @@ pub struct Crash {
     pub notes: Vec<Note>,
     /// How many reports it stands for.
     pub weight: u32,
+}
+
+impl Crash {
+    /// A crash of which no more is known than that it was reported: what a processor fills in.
+    pub fn new(id: CrashId, project: ProjectId, protocol: Protocol, signature: Signature) -> Self {
+        Self {
+            version: CRASH_VERSION,
+            id,
+            project,
+            kind: Kind::default(),
+            protocol,
+            client_id: None,
+            client: None,
+            received_at: id.accepted_at(),
+            occurred_at: None,
+            release: None,
+            build: None,
+            environment: None,
+            reason: None,
+            address: None,
+            assertion: None,
+            message: None,
+            exceptions: Vec::new(),
+            breadcrumbs: Vec::new(),
+            user: None,
+            tags: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            fingerprint: Vec::new(),
+            comment: None,
+            unreadable: None,
+            signature,
+            crashing_thread: None,
+            threads: Vec::new(),
+            modules: Vec::new(),
+            system: System::default(),
+            uptime_seconds: None,
+            annotations: BTreeMap::new(),
+            payloads: Vec::new(),
+            notes: Vec::new(),
+            weight: 1,
+        }
+    }
 }
 
 /// One thread of a crashed process.
@@ -103,6 +175,15 @@ pub struct Frame {
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<u32>,
+    /// The column in it, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The text of the line, if the client sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether the client takes it for the game's own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_app: Option<bool>,
     /// The instruction.
     pub address: Address,
     /// The instruction, counted from the module's base.
@@ -113,6 +194,56 @@ pub struct Frame {
     /// Whether the compiler inlined it into the next frame outwards.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inline: bool,
+}
+
+/// An exception, or an error of a language that has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// Its type, such as `NullReferenceException`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// What it says.
+    pub message: Option<String>,
+    /// What caught it, such as `onerror`, `ANR`, `signalhandler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<String>,
+    /// Whether the program handled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<bool>,
+    /// From the innermost call outwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<Frame>,
+}
+
+/// Something that happened before a crash.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breadcrumb {
+    /// When, by the client's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// Such as `navigation`, `http`, `ui.click`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Such as `info`, `warning`, `error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// What happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
+}
+
+/// Whom a crash happened to. E-mail addresses and IP addresses are not kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The game's own id for the player or the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The name that the player goes by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// How the unwinder came to a frame, best first.

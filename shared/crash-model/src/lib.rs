@@ -14,8 +14,8 @@ mod report;
 mod time;
 
 pub use crash::{
-    CRASH_VERSION, Crash, Frame, Module, Signature, SignatureStep, StepDecision, StoredPayload, System,
-    Thread, Trust,
+    Breadcrumb, CRASH_VERSION, Crash, Exception, Frame, Module, Signature, SignatureStep, StepDecision,
+    StoredPayload, System, Thread, Trust, User,
 };
 pub use fact::Fact;
 pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};

@@ -23,6 +23,9 @@ pub struct Report {
     pub received_at: Timestamp,
     /// How it was sent.
     pub protocol: Protocol,
+    /// The client's own id for it (Sentry's `event_id`): 32 hexadecimal digits, in lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     /// The client's name for itself (`User-Agent`), if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -58,6 +61,14 @@ pub enum Protocol {
     Socorro,
     /// The bare minidump as the body.
     RawMinidump,
+    /// A Sentry envelope.
+    Envelope,
+    /// A Sentry event, posted alone to `store`.
+    Store,
+    /// The body that Unreal's CrashReportClient posts.
+    Unreal,
+    /// Our own JSON report.
+    Report,
 }
 
 /// One file of a report.
@@ -83,6 +94,18 @@ pub struct Payload {
 pub enum Role {
     /// The minidump to unwind.
     Minidump,
+    /// A Sentry event, as JSON.
+    Event,
+    /// A Sentry event, as MessagePack (`__sentry-event`).
+    EventMsgpack,
+    /// Breadcrumbs, as MessagePack (`__sentry-breadcrumb1` and `2`).
+    BreadcrumbsMsgpack,
+    /// Our own report, as JSON.
+    Report,
+    /// Unreal's `CrashContext.runtime-xml`.
+    UnrealContext,
+    /// What a player wrote about a crash, as Sentry's JSON.
+    Feedback,
     /// Anything else that came along: a log, a screenshot.
     Attachment,
 }
@@ -139,6 +162,8 @@ pub enum NoteReason {
     RequestBrokeOff,
     /// A second minidump: one is unwound, this one is kept as an attachment.
     SecondMinidump,
+    /// An operator's rule: it is counted, and the payload not kept.
+    NotKeptByRule,
 }
 
 fn write_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -172,6 +197,7 @@ mod tests {
             project: ProjectId::FIRST,
             received_at: id.accepted_at(),
             protocol: Protocol::Multipart,
+            client_id: None,
             client: Some("Crashpad/1.0".into()),
             annotations: [("prod".to_owned(), annotation)].into(),
             payloads: vec![payload(Content::Inline(bytes)), payload(stored)],

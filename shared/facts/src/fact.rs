@@ -64,7 +64,7 @@ fn text(value: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use epitaph_crash_model::{CRASH_VERSION, CrashId, Kind, Protocol, Signature, SignatureId, System};
+    use epitaph_crash_model::{CrashId, Kind, Protocol, Signature, SignatureId, System};
     use epitaph_secrets::{Purpose, RootSecret};
     use proptest::prelude::*;
 
@@ -77,40 +77,16 @@ mod tests {
     }
 
     fn crash(annotations: &[(&str, &str)]) -> Crash {
-        let id = CrashId::new();
+        let signature = Signature {
+            id: SignatureId::from_bytes([7; 16]),
+            rules: 1,
+            text: "render".into(),
+            steps: Vec::new(),
+        };
+        let annotations = annotations.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         Crash {
-            version: CRASH_VERSION,
-            id,
-            project: ProjectId::FIRST,
-            kind: Kind::Crash,
-            protocol: Protocol::Multipart,
-            client: None,
-            received_at: id.accepted_at(),
-            occurred_at: None,
-            release: None,
-            environment: None,
-            reason: None,
-            address: None,
-            assertion: None,
-            unreadable: None,
-            signature: Signature {
-                id: SignatureId::from_bytes([7; 16]),
-                rules: 1,
-                text: "render".into(),
-                steps: Vec::new(),
-            },
-            crashing_thread: None,
-            threads: Vec::new(),
-            modules: Vec::new(),
-            system: System::default(),
-            uptime_seconds: None,
-            annotations: annotations
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            payloads: Vec::new(),
-            notes: Vec::new(),
-            weight: 1,
+            annotations: annotations.collect(),
+            ..Crash::new(CrashId::new(), ProjectId::FIRST, Protocol::Multipart, signature)
         }
     }
 

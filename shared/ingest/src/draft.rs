@@ -39,6 +39,7 @@ impl Draft {
             project,
             received_at: id.accepted_at(),
             protocol,
+            client_id: None,
             client,
             annotations: std::collections::BTreeMap::new(),
             payloads: Vec::new(),

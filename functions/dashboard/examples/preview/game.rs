@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use epitaph_crash_model::{
-    Address, CRASH_VERSION, Crash, CrashId, Encoding, Frame, Kind, Module, Note, NoteReason, ProjectId,
-    Protocol, Role, StoredPayload, System, Thread, Timestamp, Trust,
+    Address, Crash, CrashId, Encoding, Frame, Kind, Module, Note, NoteReason, ProjectId, Protocol, Role,
+    StoredPayload, System, Thread, Timestamp, Trust,
 };
 use epitaph_signature::{Unsigned, sign};
 
@@ -299,6 +299,7 @@ pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Times
             offset: Some(Address(offset)),
             trust: if index == 0 { Trust::Context } else { Trust::Cfi },
             inline: function.contains("move_item"),
+            ..Frame::default()
         }
     };
     let mut frames: Vec<_> = way.frames.iter().enumerate().map(frame).collect();
@@ -337,11 +338,7 @@ pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Times
     let mut threads = vec![waiting("GameThread", 11_020), waiting("AudioMixer", 11_480), crashing];
     threads.extend((0..18).map(|index| waiting(&format!("TaskWorker {index}"), 12_000 + index * 4)));
     Crash {
-        version: CRASH_VERSION,
-        id: id_at(received, number),
-        project,
         kind: way.kind,
-        protocol: Protocol::Multipart,
         client: Some("Crashpad/1.0".to_owned()),
         received_at: received,
         occurred_at: Some(received.plus_millis(-4_210)),
@@ -350,8 +347,6 @@ pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Times
         reason: Some(way.reason.to_owned()),
         address: (way.kind == Kind::Crash).then_some(Address(dice.of(&[0x18, 0x0, 0xffff_ffff_ffff_ffff]))),
         assertion: (way.kind == Kind::Assert).then(|| way.reason.to_owned()),
-        unreadable: None,
-        signature,
         crashing_thread: Some(2),
         threads,
         modules: modules(base),
@@ -368,8 +363,7 @@ pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Times
             payload(Role::Minidump, "upload_file_minidump", 214_312),
             payload(Role::Attachment, "Stonefall.log", 48_201),
         ],
-        notes: Vec::new(),
-        weight: 1,
+        ..Crash::new(id_at(received, number), project, Protocol::Multipart, signature)
     }
 }
 

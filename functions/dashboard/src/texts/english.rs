@@ -142,6 +142,12 @@ pub(crate) const ENGLISH: Texts = Texts {
     },
     role: |role| match role {
         Role::Minidump => "minidump",
+        Role::Event => "Sentry event",
+        Role::EventMsgpack => "Sentry event (MessagePack)",
+        Role::BreadcrumbsMsgpack => "breadcrumbs (MessagePack)",
+        Role::Report => "report",
+        Role::UnrealContext => "Unreal's crash context",
+        Role::Feedback => "player's words",
         Role::Attachment => "attachment",
     },
     trusted: |trust| match trust {
@@ -169,6 +175,7 @@ pub(crate) const ENGLISH: Texts = Texts {
         StepDecision::Skipped => "skipped",
     },
     note: |reason| match reason {
+        NoteReason::NotKeptByRule => "a rule of this project: it was counted, and the file not kept",
         NoteReason::FileTooLarge => "the file was larger than one file may be",
         NoteReason::TooManyFiles => "there were more files than a report may have",
         NoteReason::AnnotationTooLarge => "the annotation was longer, or one more, than is kept",

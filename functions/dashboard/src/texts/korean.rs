@@ -140,6 +140,12 @@ pub(crate) const KOREAN: Texts = Texts {
     },
     role: |role| match role {
         Role::Minidump => "미니덤프",
+        Role::Event => "Sentry 이벤트",
+        Role::EventMsgpack => "Sentry 이벤트 (MessagePack)",
+        Role::BreadcrumbsMsgpack => "브레드크럼 (MessagePack)",
+        Role::Report => "리포트",
+        Role::UnrealContext => "언리얼 크래시 컨텍스트",
+        Role::Feedback => "플레이어 의견",
         Role::Attachment => "첨부 파일",
     },
     trusted: |trust| match trust {
@@ -172,6 +178,7 @@ pub(crate) const KOREAN: Texts = Texts {
         StepDecision::Skipped => "제외",
     },
     note: |reason| match reason {
+        NoteReason::NotKeptByRule => "프로젝트 규칙에 따라 집계만 하고 파일은 보관하지 않았습니다",
         NoteReason::FileTooLarge => "파일 하나의 크기 제한을 넘었습니다",
         NoteReason::TooManyFiles => "리포트에 넣을 수 있는 파일 수를 넘었습니다",
         NoteReason::AnnotationTooLarge => "부가 정보가 너무 길거나 너무 많습니다",

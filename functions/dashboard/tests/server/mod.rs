@@ -9,8 +9,8 @@ use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash, Recorded};
 use epitaph_crash_model::{
-    Address, CRASH_VERSION, Crash, CrashId, Encoding, Frame, IssueNumber, Kind, Module, ProjectId, Protocol,
-    Role, StoredPayload, System, Thread, Trust,
+    Address, Crash, CrashId, Encoding, Frame, IssueNumber, Kind, Module, ProjectId, Protocol, Role,
+    StoredPayload, System, Thread, Trust,
 };
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
 use epitaph_secrets::{Purpose, RootSecret};
@@ -164,25 +164,17 @@ pub fn crash(function: &str) -> Crash {
         address: Address(0x1400_0000 + address),
         offset: Some(Address(address)),
         trust,
-        inline: false,
+        ..Frame::default()
     };
     let id = CrashId::new();
+    let signature = sign(&Unsigned { frames: &[], kind: Kind::Crash, reason: None });
     let mut crash = Crash {
-        version: CRASH_VERSION,
-        id,
-        project: ProjectId::FIRST,
-        kind: Kind::Crash,
-        protocol: Protocol::Multipart,
         client: Some("Crashpad/1.0".to_owned()),
-        received_at: id.accepted_at(),
         occurred_at: Some(id.accepted_at()),
         release: Some("1.2.3".to_owned()),
         environment: Some("live".to_owned()),
         reason: Some("SIGSEGV / SEGV_MAPERR".to_owned()),
         address: Some(Address(0x18)),
-        assertion: None,
-        unreadable: None,
-        signature: sign(&Unsigned { frames: &[], kind: Kind::Crash, reason: None }),
         crashing_thread: Some(1),
         threads: vec![
             Thread { id: 10, name: Some("AudioMixer".to_owned()), ..Thread::default() },
@@ -209,9 +201,7 @@ pub fn crash(function: &str) -> Crash {
         uptime_seconds: Some(75),
         annotations: [("guid".to_owned(), "player-1".to_owned()), ("map".to_owned(), "Ashfen".to_owned())]
             .into(),
-        payloads: Vec::new(),
-        notes: Vec::new(),
-        weight: 1,
+        ..Crash::new(id, ProjectId::FIRST, Protocol::Multipart, signature)
     };
     sign_again(&mut crash);
     crash

@@ -13,7 +13,9 @@ use std::{
 
 use serde_json::Value;
 
+pub mod bombs;
 pub mod load;
+pub mod wire;
 
 /// How long anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
