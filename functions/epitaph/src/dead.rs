@@ -16,6 +16,7 @@ const MOST: u32 = 10_000;
 pub(crate) fn run(settings: &Settings, command: DeadCommand) -> Result<ExitCode, Failure> {
     block_on(async {
         let catalog = Catalog::open(&settings.catalog)?;
+        catalog.check_version().await?;
         let bucket = Bucket::open(&settings.bucket, settings.min_free_disk)?;
         let letters = DeadLetters::new(bucket, catalog.clone());
         let code = match command {

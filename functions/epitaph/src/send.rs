@@ -1,9 +1,9 @@
 //! `epitaph send`: minidumps from files, as a game would send them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -37,22 +37,20 @@ pub(crate) fn run(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let refused =
         runtime.block_on(send_all(&target, files, arguments.parallel.max(1), &mut journal, &bar))?;
     bar.finish_and_clear();
-    let sent = bar.length().unwrap_or_default() - refused.len() as u64;
-    println!("{sent} sent, {} refused, {} sent before", refused.len(), sent_before.len());
-    for (path, why) in &refused {
-        eprintln!("refused: {}: {why}", path.display());
-    }
-    Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let sent = bar.length().unwrap_or_default() - refused;
+    println!("{sent} sent, {refused} refused, {} sent before", sent_before.len());
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Sends the files, several at a time, and says of each that was refused why. Gives their number.
 async fn send_all(
     target: &Arc<Target>,
     files: Vec<Dump>,
     parallel: usize,
     journal: &mut Journal,
     bar: &ProgressBar,
-) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let mut refused = Vec::new();
+) -> Result<u64, Failure> {
+    let mut refused = 0;
     let mut waiting = files.into_iter();
     let mut running = JoinSet::new();
     loop {
@@ -71,7 +69,7 @@ async fn send_all(
             }
             Err(why) => {
                 bar.suspend(|| eprintln!("refused: {}: {why}", file.path.display()));
-                refused.push((file.path, why));
+                refused += 1;
             }
         }
         bar.inc(1);
@@ -188,6 +186,9 @@ fn find(paths: &[PathBuf]) -> Result<Vec<Dump>, Failure> {
             found.push(dump.map_err(|error| format!("{} cannot be read: {error}", path.display()))?);
         }
     }
+    // Named twice, or below two of the directories, it is still one.
+    let mut known = HashSet::new();
+    found.retain(|dump| known.insert(dump.path.clone()));
     Ok(found)
 }
 
@@ -225,9 +226,10 @@ impl Journal {
                 }
             }
         }
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        let file =
-            file.map_err(|error| format!("the journal {} cannot be written: {error}", path.display()))?;
+        let unusable = |error| format!("the journal {} cannot be written: {error}", path.display());
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(unusable)?;
+        end_last_line(&mut file).map_err(unusable)?;
         Ok(Self { file, sent })
     }
 
@@ -239,6 +241,18 @@ impl Journal {
 
     fn add(&mut self, target: &str, dump: &Dump, id: &str) -> io::Result<()> {
         let (size, modified, path) = (dump.size, dump.modified, dump.path.display());
-        writeln!(self.file, "{target}\t{size}\t{modified}\t{id}\t{path}")
+        // At once: a line of which only a part is written says nothing.
+        let line = format!("{target}\t{size}\t{modified}\t{id}\t{path}\n");
+        self.file.write_all(line.as_bytes())
     }
+}
+
+/// A run that was ended inside a line must not spoil the next one's first.
+fn end_last_line(file: &mut File) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }

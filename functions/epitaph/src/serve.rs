@@ -67,21 +67,32 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         house.engines.bucket.clone(),
     );
     let router = Router::new()
+        .merge(epitaph_envelope::router(Collector::new(&house.context("envelope"), house.engines.clone())))
         .merge(epitaph_minidump::router(Collector::new(&house.context("minidump"), house.engines.clone())))
+        .merge(epitaph_unreal::router(Collector::new(&house.context("unreal"), house.engines.clone())))
         .merge(epitaph_dashboard::router(dashboard))
         .merge(metrics_route(house.metrics.clone(), house.token.clone()));
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());
 
     print!("{}", welcome(&house.settings, &house.secrets, &house.token, &url));
-    let told = async move {
-        signals.next().await;
+    // A server that goes on acknowledging while nothing is processed would look well and be of no use.
+    let mut died = false;
+    let told = async {
+        tokio::select! {
+            _ = signals.next() => {}
+            _ = background.join_next() => died = true,
+        }
     };
     serve(listener, router, http, told).await;
     // Requests are answered; what they handed over waits in the queue for the next start, or is finished now.
     let _ = stop.send(true);
-    let _ = tokio::time::timeout(house.settings.limits.drain, background.join_all()).await;
+    let finished = async { while background.join_next().await.is_some() {} };
+    tokio::select! {
+        _ = tokio::time::timeout(house.settings.limits.drain, finished) => {}
+        _ = signals.next() => tracing::warn!("a second signal: the drain is cut short"),
+    }
     house.catalog.close().await;
-    Ok(())
+    if died { Err("processing or maintenance ended unexpectedly; see the log".into()) } else { Ok(()) }
 }
 
 /// The engines, opened.

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// Functions that receive reports. They start from zero in milliseconds, so they link little.
-const COLLECTORS: [&str; 1] = ["epitaph-minidump"];
+const COLLECTORS: [&str; 3] = ["epitaph-envelope", "epitaph-minidump", "epitaph-unreal"];
 /// What a collector never links.
 const HEAVY: [&str; 8] = [
     "epitaph-catalog",

@@ -25,6 +25,7 @@ const SEEN_MARGIN_DAYS: i64 = 8;
 const UNFINISHED_AGE_SECONDS: u64 = 24 * 60 * 60;
 /// A warning is logged while less than so many times the low-water mark is free.
 const WARN_BELOW: u64 = 4;
+const PARKED_LEASE: Duration = Duration::from_secs(60);
 const TASK_LEASE: Duration = Duration::from_secs(10 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -93,7 +94,7 @@ impl Maintenance {
     /// # Errors
     /// When an engine failed; what was sent on until then is.
     pub async fn send_parked(&self) -> Result<u64, MaintenanceError> {
-        if !self.catalog.lease("parked", &self.holder, TASK_LEASE).await? {
+        if !self.lease_parked().await? {
             return Ok(0);
         }
         let sent = parked::send_on(self).await;
@@ -101,17 +102,28 @@ impl Maintenance {
         sent
     }
 
+    /// Takes or renews the lease of parked messages. It is short: an instance that dies with it delays them by no more.
+    async fn lease_parked(&self) -> Result<bool, CatalogError> {
+        self.catalog.lease("parked", &self.holder, PARKED_LEASE).await
+    }
+
     /// Does everything that is due.
     ///
     /// # Errors
     /// The first that came up; every task was tried.
     pub async fn run(&self) -> Result<Done, MaintenanceError> {
-        self.warn_of_full_disk();
         let sent_on = self.send_parked().await;
+        let rest = self.keep_in_order().await?;
+        Ok(Done { sent_on: sent_on?, ..rest })
+    }
+
+    /// Does everything that is due, but for parked messages.
+    async fn keep_in_order(&self) -> Result<Done, MaintenanceError> {
+        self.warn_of_full_disk();
         let kept = self.keep_house().await;
-        let orphans = self.sweep_daily().await;
+        let orphans = self.sweep_daily().await?;
         let (expired, gathered) = kept?;
-        Ok(Done { sent_on: sent_on?, expired, orphans: orphans?, gathered })
+        Ok(Done { sent_on: 0, expired, orphans, gathered })
     }
 
     async fn keep_house(&self) -> Result<(u64, u64), MaintenanceError> {
@@ -124,13 +136,19 @@ impl Maintenance {
         Ok((expired?, gathered?))
     }
 
-    /// The lease is kept for its whole day: listing everything is not cheap.
+    /// Once a day, as listing everything is not cheap. A sweep that failed is begun anew with the next run.
     async fn sweep_daily(&self) -> Result<u64, MaintenanceError> {
-        let run = uuid::Uuid::now_v7().simple().to_string();
-        if !self.catalog.lease("sweep", &run, DAY).await? {
+        if !self.catalog.lease("sweep", &self.holder, TASK_LEASE).await? {
             return Ok(0);
         }
-        self.sweep().await
+        let swept = self.sweep().await;
+        self.catalog.release_lease("sweep", &self.holder).await?;
+        if swept.is_ok() {
+            // Nobody goes by this name, so nobody can renew it before its day is over.
+            let nobody = uuid::Uuid::now_v7().simple().to_string();
+            self.catalog.lease("sweep", &nobody, DAY).await?;
+        }
+        swept
     }
 
     /// Sweeps now what no crash, message or dead letter names, and forgets what was seen too long ago to matter.

@@ -1,6 +1,6 @@
 //! Objects that nothing names: of reports that were refused half-way, and of attempts that lost.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use epitaph_bucket::Key;
 use epitaph_crash_model::{CrashId, Day, ProjectId};
@@ -8,66 +8,73 @@ use futures_util::TryStreamExt;
 
 use crate::{Maintenance, MaintenanceError};
 
-/// Where a day has more crashes than this in the bucket and none of them in the catalog, the catalog is the wrong one,
-/// or an empty one: nothing is deleted on its word.
-const TOO_MANY_UNKNOWN: usize = 20;
 /// How many ids the catalog is asked for at once.
 const BATCH: usize = 500;
-/// How many dead letters are looked through for ids that must stay.
-const MOST_DEAD_LETTERS: u32 = 10_000;
 
 /// Deletes the orphans of every day before `before`. Gives the number of objects.
 pub(crate) async fn sweep(maintenance: &Maintenance, before: Day) -> Result<u64, MaintenanceError> {
     let waiting = waiting(maintenance).await?;
     let mut deleted = 0;
-    for tree in Key::crash_trees() {
-        for project in maintenance.bucket.list_names(&tree).await? {
-            let Ok(project) = project.parse::<ProjectId>() else { continue };
-            for day in maintenance.bucket.list_names(&Key::project_of(&tree, project)).await? {
-                match day.parse::<Day>() {
-                    Ok(day) if day < before => {
-                        deleted +=
-                            sweep_day(maintenance, &Key::day_of(&tree, project, day), project, &waiting)
-                                .await?;
-                    }
-                    _ => {}
-                }
-            }
-        }
+    for (project, day) in days(maintenance, before).await? {
+        deleted += sweep_day(maintenance, project, day, &waiting).await?;
     }
     Ok(deleted)
 }
 
+/// The days before `before` of which there are objects, project by project.
+async fn days(
+    maintenance: &Maintenance,
+    before: Day,
+) -> Result<BTreeSet<(ProjectId, Day)>, MaintenanceError> {
+    let mut days = BTreeSet::new();
+    for tree in Key::crash_trees() {
+        for project in maintenance.bucket.list_names(&tree).await? {
+            let Ok(project) = project.parse::<ProjectId>() else { continue };
+            let names = maintenance.bucket.list_names(&Key::project_of(&tree, project)).await?;
+            let old = names.iter().filter_map(|day| day.parse::<Day>().ok()).filter(|day| *day < before);
+            days.extend(old.map(|day| (project, day)));
+        }
+    }
+    Ok(days)
+}
+
 /// The crashes whose messages are parked or dead, and may yet be processed.
 async fn waiting(maintenance: &Maintenance) -> Result<HashSet<CrashId>, MaintenanceError> {
-    let parked: Vec<_> = maintenance.bucket.list(&Key::all_parked()).try_collect().await?;
-    let dead = maintenance.dead.list(MOST_DEAD_LETTERS).await?;
-    let names = parked.iter().map(|object| object.key.name()).chain(dead.into_iter().map(|letter| letter.id));
-    Ok(names.filter_map(|name| name.parse().ok()).collect())
+    let mut waiting = HashSet::new();
+    for prefix in [Key::all_parked(), Key::all_dead()] {
+        let mut messages = maintenance.bucket.list(&prefix);
+        while let Some(message) = messages.try_next().await? {
+            waiting.extend(message.key.name().parse::<CrashId>());
+        }
+    }
+    Ok(waiting)
 }
 
 async fn sweep_day(
     maintenance: &Maintenance,
-    prefix: &Key,
     project: ProjectId,
+    day: Day,
     waiting: &HashSet<CrashId>,
 ) -> Result<u64, MaintenanceError> {
     let mut objects: BTreeMap<CrashId, Vec<Key>> = BTreeMap::new();
-    let mut listed = maintenance.bucket.list(prefix);
-    while let Some(object) = listed.try_next().await? {
-        if let Some((_, crash)) = object.key.crash() {
-            objects.entry(crash).or_default().push(object.key);
+    for tree in Key::crash_trees() {
+        let mut listed = maintenance.bucket.list(&Key::day_of(&tree, project, day));
+        while let Some(object) = listed.try_next().await? {
+            if let Some((_, crash)) = object.key.crash() {
+                objects.entry(crash).or_default().push(object.key);
+            }
         }
     }
+    objects.retain(|crash, _| !waiting.contains(crash));
     let ids: Vec<CrashId> = objects.keys().copied().collect();
     let mut known = HashSet::new();
     for batch in ids.chunks(BATCH) {
         known.extend(maintenance.catalog.known_crashes(project, batch).await?);
     }
-    if known.is_empty() && ids.len() > TOO_MANY_UNKNOWN {
+    if is_of_another_catalog(&objects, &known) {
         tracing::error!(
-            prefix = %prefix,
-            crashes = ids.len(),
+            %project,
+            %day,
             "the catalog knows none of the crashes in the bucket: is EPITAPH_CATALOG the one that belongs to \
              EPITAPH_BUCKET? nothing is deleted"
         );
@@ -75,9 +82,7 @@ async fn sweep_day(
     }
     let mut deleted = 0;
     for (crash, keys) in objects {
-        let orphans = if waiting.contains(&crash) {
-            Vec::new()
-        } else if known.contains(&crash) {
+        let orphans = if known.contains(&crash) {
             lost_attempts(maintenance, project, crash, keys).await?
         } else {
             keys
@@ -90,6 +95,22 @@ async fn sweep_day(
     Ok(deleted)
 }
 
+/// An attempt writes just before it records. Where attempts have written and the catalog knows none of their crashes, it
+/// is the wrong catalog, or an empty one: nothing may be deleted on its word.
+fn is_of_another_catalog(objects: &BTreeMap<CrashId, Vec<Key>>, known: &HashSet<CrashId>) -> bool {
+    let mut attempted = objects
+        .iter()
+        .filter(|(_, keys)| keys.iter().any(is_of_an_attempt))
+        .map(|(crash, _)| crash)
+        .peekable();
+    attempted.peek().is_some() && !attempted.any(|crash| known.contains(crash))
+}
+
+/// Whether an attempt of `process` wrote it, rather than the collector.
+fn is_of_an_attempt(key: &Key) -> bool {
+    key.to_string().ends_with(".zst")
+}
+
 /// Of a recorded crash, what an attempt wrote that did not win.
 async fn lost_attempts(
     maintenance: &Maintenance,
@@ -97,7 +118,6 @@ async fn lost_attempts(
     crash: CrashId,
     keys: Vec<Key>,
 ) -> Result<Vec<Key>, MaintenanceError> {
-    let is_of_an_attempt = |key: &Key| key.to_string().ends_with(".zst");
     if !keys.iter().any(is_of_an_attempt) {
         return Ok(Vec::new());
     }

@@ -9,7 +9,7 @@ use crate::{Maintenance, MaintenanceError};
 
 const BATCH: u32 = 500;
 
-/// Deletes what was kept long enough. Gives the number of crashes.
+/// Deletes what was kept long enough: crashes, and what players wrote. Gives the number of crashes.
 pub(crate) async fn expire(maintenance: &Maintenance) -> Result<u64, MaintenanceError> {
     let days = i64::from(maintenance.settings.retention_days);
     let before = Timestamp::now().plus_millis(-days * 24 * 60 * 60 * 1000);
@@ -23,9 +23,11 @@ pub(crate) async fn expire(maintenance: &Maintenance) -> Result<u64, Maintenance
         let deleted = maintenance.catalog.delete_crashes(&crashes).await?;
         expired += deleted;
         if deleted == 0 {
-            return Ok(expired);
+            break;
         }
     }
+    maintenance.catalog.forget_feedback(before).await?;
+    Ok(expired)
 }
 
 async fn delete_objects(

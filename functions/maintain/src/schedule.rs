@@ -1,6 +1,6 @@
 //! Maintenance in a process that goes on: what is cheap is done often, the rest now and then.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use epitaph_host::telemetry::chain;
 use tokio::sync::watch;
@@ -12,34 +12,47 @@ const PARKED_EVERY: Duration = Duration::from_secs(5);
 /// How often everything else is looked after.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
 
+/// What is repeated.
+#[derive(Clone, Copy)]
+enum Task {
+    SendParked,
+    KeepInOrder,
+}
+
 impl Maintenance {
-    /// Runs until it is told to stop. What fails is logged, and tried again.
-    pub async fn keep_running(self, mut stop: watch::Receiver<bool>) {
-        let mut housekeeping_due = Instant::now();
+    /// Runs until it is told to stop. What fails is logged, and tried again. Parked messages wait for nothing else:
+    /// their senders were told that all is well.
+    pub async fn keep_running(self, stop: watch::Receiver<bool>) {
+        tokio::join!(
+            self.repeat(Task::SendParked, PARKED_EVERY, stop.clone()),
+            self.repeat(Task::KeepInOrder, HOUSEKEEPING_EVERY, stop),
+        );
+    }
+
+    /// Does a task, waits, and does it again. What is being done is finished before it stops.
+    async fn repeat(&self, task: Task, pause: Duration, mut stop: watch::Receiver<bool>) {
         loop {
-            let everything = Instant::now() >= housekeeping_due;
-            if everything {
-                housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
-            }
-            if let Err(error) = self.run_once(everything).await {
-                tracing::warn!(error = chain(&error), "maintenance could not be finished; it goes on later");
+            match self.run_once(task).await {
+                Ok(done) if done == Done::default() => {}
+                Ok(done) => tracing::info!(?done, "maintained"),
+                Err(error) => {
+                    tracing::warn!(
+                        error = chain(&error),
+                        "maintenance could not be finished; it goes on later"
+                    );
+                }
             }
             tokio::select! {
-                () = tokio::time::sleep(PARKED_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    async fn run_once(&self, everything: bool) -> Result<(), MaintenanceError> {
-        let done = if everything {
-            self.run().await?
-        } else {
-            Done { sent_on: self.send_parked().await?, ..Done::default() }
-        };
-        if done != Done::default() {
-            tracing::info!(?done, "maintained");
+    async fn run_once(&self, task: Task) -> Result<Done, MaintenanceError> {
+        match task {
+            Task::SendParked => Ok(Done { sent_on: self.send_parked().await?, ..Done::default() }),
+            Task::KeepInOrder => self.keep_in_order().await,
         }
-        Ok(())
     }
 }

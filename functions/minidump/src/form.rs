@@ -1,33 +1,45 @@
 //! A `multipart/form-data` body: the minidump, attachments, annotations.
+//!
+//! Old versions of Electron send a whole form as the minidump of another form. The inner one is read as if its parts
+//! were the outer one's; deeper than that none is.
 
-use bytes::Bytes;
-use epitaph_crash_model::{NoteReason, Role};
+use bytes::BytesMut;
+use epitaph_crash_model::NoteReason;
+use epitaph_host::Limits;
 use epitaph_ingest::{
     Cause, Refusal,
     body::BodyReader,
     draft::Draft,
-    dump::DumpWriter,
-    file::{FileError, FileHead, FileWriter},
-    multipart::{Event, MultipartError, Parser, PartHead},
+    multipart::{Event, MultipartError, Parser, PartHead, boundary_of},
 };
 
-use crate::raw::{MINIDUMP_FIELD, keep, no_files};
+use crate::{
+    part::{Part, Receiver},
+    raw::MINIDUMP_FIELD,
+    sentry::Fields,
+};
+
+/// The longest boundary with its hyphens and its line end (RFC 2046, section 5.1.1).
+const LONGEST_BOUNDARY_LINE: usize = 2 + 70 + 2;
 
 /// Receives the parts of a form into the draft.
 ///
 /// Once the minidump is whole, nothing that a client does after it costs the report: the rest is noted.
 pub(crate) async fn receive(
     draft: &mut Draft,
+    limits: &Limits,
     boundary: Option<&str>,
     reader: &mut BodyReader,
 ) -> Result<(), Refusal> {
     let boundary = boundary.ok_or_else(|| malformed(MultipartError::NoBoundary))?;
-    let mut parser = Parser::new(boundary).map_err(malformed)?;
-    let mut part = Part::None;
-    let read = read_parts(draft, &mut parser, &mut part, reader).await;
-    let unfinished = part.abort().await;
+    let mut outer = Parser::new(boundary).map_err(malformed)?;
+    let receiver = Receiver { draft, limits, sentry: Fields::default() };
+    let mut form = Form { receiver, part: Part::None, nesting: Nesting::None };
+    let read = form.read(&mut outer, reader).await;
+    let Form { receiver: Receiver { draft, sentry, .. }, part, nesting } = form;
+    let unfinished = part.abort().await.or_else(|| nesting.name());
     match read {
-        Ok(()) if draft.has_minidump() => Ok(()),
+        Ok(()) if draft.has_minidump() => sentry.finish(draft).await,
         Ok(()) => Err(Refusal::new(
             Cause::NotAMinidump,
             "the form has no minidump: expected a file in the field upload_file_minidump",
@@ -38,125 +50,154 @@ pub(crate) async fn receive(
                 _ => NoteReason::RequestBrokeOff,
             };
             draft.note(unfinished, reason);
-            Ok(())
+            sentry.finish(draft).await
         }
         Err(refusal) => Err(refusal),
     }
 }
 
-async fn read_parts(
-    draft: &mut Draft,
-    parser: &mut Parser,
-    part: &mut Part,
-    reader: &mut BodyReader,
-) -> Result<(), Refusal> {
-    while let Some(bytes) = reader.next().await? {
-        parser.feed(&bytes);
-        while let Some(event) = parser.next_event().map_err(malformed)? {
-            match event {
-                Event::Part(head) => *part = Part::begin(draft, head)?,
-                Event::Data(data) => part.write(draft, data).await?,
-                Event::PartEnd => std::mem::replace(part, Part::None).end(draft).await?,
+/// A form that is being received.
+struct Form<'a> {
+    receiver: Receiver<'a>,
+    part: Part,
+    nesting: Nesting,
+}
+
+/// Whether the outer part that is being received is a form itself.
+enum Nesting {
+    None,
+    /// It is the minidump's, and too little of it is here to tell.
+    Unknown {
+        head: PartHead,
+        bytes: BytesMut,
+    },
+    Form {
+        parser: Box<Parser>,
+        boundary: String,
+    },
+}
+
+impl Nesting {
+    /// The name of the part that did not end, if it did not even begin.
+    fn name(self) -> Option<String> {
+        match self {
+            Self::Unknown { head, .. } => Some(head.name),
+            Self::None | Self::Form { .. } => None,
+        }
+    }
+}
+
+impl Form<'_> {
+    async fn read(&mut self, outer: &mut Parser, reader: &mut BodyReader) -> Result<(), Refusal> {
+        while let Some(bytes) = reader.next().await? {
+            outer.feed(&bytes);
+            while let Some(event) = outer.next_event().map_err(malformed)? {
+                self.outer(event).await?;
+            }
+        }
+        outer.finish().map_err(malformed)
+    }
+
+    async fn outer(&mut self, event: Event) -> Result<(), Refusal> {
+        match (event, &mut self.nesting) {
+            (Event::Part(head), _) => {
+                if let Some(boundary) = head.content_type.as_deref().and_then(boundary_of) {
+                    self.nest(boundary)
+                } else if head.name == MINIDUMP_FIELD && !self.receiver.draft.has_minidump() {
+                    self.nesting = Nesting::Unknown { head, bytes: BytesMut::new() };
+                    Ok(())
+                } else {
+                    self.inner(Event::Part(head)).await
+                }
+            }
+            (event, Nesting::None) => self.inner(event).await,
+            (Event::Data(data), Nesting::Unknown { bytes, .. }) => {
+                bytes.extend_from_slice(&data);
+                match begins_form(bytes) {
+                    Begins::NeedsMore => Ok(()),
+                    Begins::Form(boundary) => {
+                        let bytes = bytes.split().freeze();
+                        self.nest(boundary)?;
+                        self.nested(&bytes).await
+                    }
+                    Begins::File => self.no_form().await,
+                }
+            }
+            (Event::PartEnd, Nesting::Unknown { .. }) => {
+                self.no_form().await?;
+                self.inner(Event::PartEnd).await
+            }
+            (Event::Data(data), Nesting::Form { .. }) => self.nested(&data).await,
+            (Event::PartEnd, Nesting::Form { boundary, .. }) => {
+                // Some leave out the inner form's end: the outer part's end is one too.
+                let end = format!("\r\n--{boundary}--");
+                self.nested(end.as_bytes()).await?;
+                self.nesting = Nesting::None;
+                self.inner(Event::PartEnd).await
             }
         }
     }
-    parser.finish().map_err(malformed)
+
+    fn nest(&mut self, boundary: String) -> Result<(), Refusal> {
+        let parser = Box::new(Parser::new(&boundary).map_err(malformed)?);
+        self.nesting = Nesting::Form { parser, boundary };
+        Ok(())
+    }
+
+    /// The minidump's part is no form: what came of it is the minidump.
+    async fn no_form(&mut self) -> Result<(), Refusal> {
+        let Nesting::Unknown { head, mut bytes } = std::mem::replace(&mut self.nesting, Nesting::None) else {
+            return Ok(());
+        };
+        self.inner(Event::Part(head)).await?;
+        self.inner(Event::Data(bytes.split().freeze())).await
+    }
+
+    /// Bytes of the inner form.
+    async fn nested(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        if let Nesting::Form { parser, .. } = &mut self.nesting {
+            parser.feed(bytes);
+        }
+        while let Nesting::Form { parser, .. } = &mut self.nesting
+            && let Some(event) = parser.next_event().map_err(malformed)?
+        {
+            self.inner(event).await?;
+        }
+        Ok(())
+    }
+
+    /// An event of whichever form the parts are in.
+    async fn inner(&mut self, event: Event) -> Result<(), Refusal> {
+        match event {
+            Event::Part(head) => {
+                self.part = Part::begin(&mut self.receiver, head)?;
+                Ok(())
+            }
+            Event::Data(data) => self.part.write(&mut self.receiver, data).await,
+            Event::PartEnd => std::mem::replace(&mut self.part, Part::None).end(&mut self.receiver).await,
+        }
+    }
+}
+
+enum Begins {
+    NeedsMore,
+    /// A form with this boundary.
+    Form(String),
+    File,
+}
+
+/// Whether bytes are the beginning of a form: two hyphens, a boundary, a line end. No minidump begins with hyphens.
+fn begins_form(bytes: &[u8]) -> Begins {
+    let Some(line) = bytes.strip_prefix(b"--") else {
+        return if bytes.len() < 2 && b"--".starts_with(bytes) { Begins::NeedsMore } else { Begins::File };
+    };
+    match line.windows(2).take(LONGEST_BOUNDARY_LINE).position(|next| next == b"\r\n") {
+        Some(end) if end > 0 => Begins::Form(String::from_utf8_lossy(&line[..end]).into_owned()),
+        None if line.len() < LONGEST_BOUNDARY_LINE => Begins::NeedsMore,
+        _ => Begins::File,
+    }
 }
 
 fn malformed(error: MultipartError) -> Refusal {
     Refusal::new(Cause::Malformed, format!("the form cannot be read: {error}"))
-}
-
-/// The part that is being received.
-enum Part {
-    None,
-    Annotation {
-        name: String,
-        value: Vec<u8>,
-    },
-    Dump(Box<DumpWriter>),
-    Attachment(Box<FileWriter>),
-    /// Noted already; its bytes are passed over.
-    Ignored,
-}
-
-impl Part {
-    fn begin(draft: &mut Draft, head: PartHead) -> Result<Self, Refusal> {
-        let is_dump = head.name == MINIDUMP_FIELD;
-        if head.file_name.is_none() && !is_dump {
-            return Ok(Self::Annotation { name: head.name, value: Vec::new() });
-        }
-        let second = is_dump && draft.has_minidump();
-        let role = if is_dump && !second { Role::Minidump } else { Role::Attachment };
-        let name = head.file_name.filter(|name| !name.is_empty()).unwrap_or(head.name);
-        if second {
-            draft.note(Some(name.clone()), NoteReason::SecondMinidump);
-        }
-        let file = draft.begin_file(FileHead { role, name, content_type: head.content_type });
-        match (file, role) {
-            (Some(file), Role::Minidump) => Ok(Self::Dump(Box::new(DumpWriter::new(file)))),
-            (Some(file), _) => Ok(Self::Attachment(Box::new(file))),
-            (None, Role::Minidump) => Err(no_files()),
-            (None, _) => Ok(Self::Ignored),
-        }
-    }
-
-    async fn write(&mut self, draft: &mut Draft, data: Bytes) -> Result<(), Refusal> {
-        match self {
-            Self::None | Self::Ignored => Ok(()),
-            Self::Annotation { name, value } => {
-                if value.len() + data.len() > draft.longest_annotation() {
-                    draft.note(Some(std::mem::take(name)), NoteReason::AnnotationTooLarge);
-                    *self = Self::Ignored;
-                } else {
-                    value.extend_from_slice(&data);
-                }
-                Ok(())
-            }
-            Self::Dump(dump) => dump.write(data).await,
-            Self::Attachment(file) => match file.write(data).await {
-                Ok(()) => Ok(()),
-                Err(FileError::TooLarge) => {
-                    draft.note(Some(file.name().to_owned()), NoteReason::FileTooLarge);
-                    if let Self::Attachment(file) = std::mem::replace(self, Self::Ignored) {
-                        file.abort().await;
-                    }
-                    Ok(())
-                }
-                Err(FileError::Refused(refusal)) => Err(refusal),
-            },
-        }
-    }
-
-    async fn end(self, draft: &mut Draft) -> Result<(), Refusal> {
-        match self {
-            Self::None | Self::Ignored => Ok(()),
-            Self::Annotation { name, value } => {
-                draft.annotate(name, String::from_utf8_lossy(&value).into_owned());
-                Ok(())
-            }
-            Self::Dump(dump) => keep(draft, *dump).await,
-            Self::Attachment(file) => match draft.add_file(*file).await {
-                Err(FileError::Refused(refusal)) => Err(refusal),
-                Ok(()) | Err(FileError::TooLarge) => Ok(()),
-            },
-        }
-    }
-
-    /// Gives up a part that did not end; tells its name.
-    async fn abort(self) -> Option<String> {
-        match self {
-            Self::None | Self::Ignored => None,
-            Self::Annotation { name, .. } => Some(name),
-            Self::Dump(dump) => {
-                dump.abort().await;
-                Some(MINIDUMP_FIELD.to_owned())
-            }
-            Self::Attachment(file) => {
-                let name = file.name().to_owned();
-                file.abort().await;
-                Some(name)
-            }
-        }
-    }
 }

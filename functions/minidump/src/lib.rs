@@ -6,17 +6,21 @@
 //! | `POST /submit?project=1&sentry_key=...`  | Socorro's clients   | `CrashID=bp-<id>`        |
 //!
 //! Either takes `multipart/form-data` with the minidump as `upload_file_minidump`, or the minidump itself as the body.
-//! A minidump may be packed with gzip or zstd, and so may the body. The answer to a request that was accepted is always
-//! 200 and never comes before the report is durable; 429 is never answered, since no minidump client knows it.
+//! A minidump may be packed with gzip, zstd, xz or bzip2; a body with what HTTP knows. The answer to a request that was
+//! accepted is always 200 and never comes before the report is durable; 429 is never answered, since no minidump client
+//! knows it.
 
+mod extra;
 mod form;
+mod part;
 mod raw;
+mod sentry;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
@@ -33,15 +37,20 @@ pub fn router(collector: Collector) -> Router {
         .route("/api/{project}/minidump/", post(minidump))
         .route("/api/{project}/minidump", post(minidump))
         .route("/submit", post(submit))
+        .method_not_allowed_fallback(async || {
+            text(StatusCode::METHOD_NOT_ALLOWED, "this address takes minidumps: expected POST\n".to_owned())
+        })
         .with_state(Arc::new(collector))
 }
 
 /// As Crashpad and Breakpad post: answers with the id alone.
 async fn minidump(
     State(collector): State<Arc<Collector>>,
-    Path(project): Path<String>,
+    project: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // What is no text is no project either.
+    let project = project.map_or_else(|_| String::new(), |Path(project)| project);
     match receive(&collector, Some(&project), request).await {
         Ok(id) => text(StatusCode::OK, id.to_string()),
         Err(refusal) => refusal.into_response(),
@@ -128,13 +137,13 @@ async fn draft(
     let mut draft = collector.draft(project, protocol, &parts.headers);
     let received = if is_form {
         let boundary = content_type.and_then(multipart::boundary_of);
-        form::receive(&mut draft, boundary.as_deref(), &mut reader).await
+        form::receive(&mut draft, collector.limits(), boundary.as_deref(), &mut reader).await
     } else {
         raw::receive(&mut draft, &mut reader).await
     };
     if let Err(refusal) = received {
-        reader.linger().await;
-        draft.discard().await;
+        // At the same time: the bucket that failed may take as long to delete, and the client waits for its answer.
+        reader.linger_during(draft.discard()).await;
         return Err(refusal);
     }
     // Crashpad repeats product, version and guid in the query; a field of the same name has the first word.

@@ -8,6 +8,7 @@ use epitaph_signature::Unsigned;
 use crate::{
     kind,
     parsed::{Parsed, Unreadable, Verdict},
+    sources::{self, Source},
 };
 
 /// The annotations that name a release, best first. Electron sends its own version as `ver` and the game's as
@@ -22,18 +23,43 @@ const ENVIRONMENT_NAMES: [&str; 6] =
 /// The longest release or environment, in characters: they are labels, and every fact holds them.
 const LONGEST_LABEL: usize = 200;
 
-/// Puts a crash together and signs it. `payloads` is where the report's files are kept now.
-pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayload>) -> Crash {
+/// Puts a crash together from what its minidump and its other sources tell, and signs it. `payloads` is where the
+/// report's files are kept now.
+pub(crate) fn crash(
+    report: Report,
+    verdict: Option<Verdict>,
+    sources: &[Source],
+    payloads: Vec<StoredPayload>,
+) -> Crash {
     let (parsed, unreadable) = match verdict {
-        Verdict::Parsed(parsed) => (Some(*parsed), None),
-        Verdict::Unreadable(unreadable) => (None, Some(unreadable)),
+        Some(Verdict::Parsed(parsed)) => (Some(*parsed), None),
+        Some(Verdict::Unreadable(unreadable)) => (None, Some(unreadable)),
+        None => (None, None),
     };
+    let readable = parsed.is_some();
+    let mut crash = of_dump(report, parsed.unwrap_or_default(), payloads);
+    let told = sources::apply(&mut crash, sources);
+    let unreadable = unreadable.or_else(|| match told {
+        Err(fault) if !readable => Some(fault.unwrap_or_else(nothing)),
+        _ => None,
+    });
+    crash.signature = sign(&crash, unreadable.as_ref());
+    crash.unreadable = unreadable.map(|unreadable| unreadable.message);
+    crash
+}
+
+/// What a report is that holds nothing to read.
+fn nothing() -> Unreadable {
+    Unreadable::new("no minidump", "the report holds no minidump, and nothing else that tells of a crash")
+}
+
+/// A crash as far as the request and the minidump tell, not signed yet.
+fn of_dump(report: Report, parsed: Parsed, payloads: Vec<StoredPayload>) -> Crash {
     // The request's annotations win over the dump's: an uploader may correct what the game wrote long before.
-    let mut annotations = parsed.as_ref().map(|parsed| parsed.annotations.clone()).unwrap_or_default();
+    let mut annotations = parsed.annotations.clone();
     annotations.extend(report.annotations);
-    let kind = kind::of(parsed.as_ref(), &annotations);
-    let signature = sign(parsed.as_ref(), unreadable.as_ref(), kind);
-    let parsed = parsed.unwrap_or_default();
+    let kind = kind::of(&parsed, &annotations);
+    let unsigned = epitaph_signature::unreadable("");
     Crash {
         kind,
         client_id: report.client_id,
@@ -45,7 +71,6 @@ pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayloa
         reason: parsed.reason,
         address: parsed.address,
         assertion: parsed.assertion,
-        unreadable: unreadable.map(|unreadable| unreadable.message),
         crashing_thread: parsed.crashing_thread,
         threads: parsed.threads,
         modules: parsed.modules,
@@ -55,24 +80,26 @@ pub(crate) fn crash(report: Report, verdict: Verdict, payloads: Vec<StoredPayloa
         payloads,
         notes: report.notes,
         weight: report.weight,
-        ..Crash::new(report.id, report.project, report.protocol, signature)
+        ..Crash::new(report.id, report.project, report.protocol, unsigned)
     }
 }
 
-fn sign(
-    parsed: Option<&Parsed>,
-    unreadable: Option<&Unreadable>,
-    kind: epitaph_crash_model::Kind,
-) -> Signature {
-    if let Some(unreadable) = unreadable {
+/// Signs a crash by all that is known of it. One that cannot be read, and of which nothing else tells, falls together
+/// with those of its sort.
+fn sign(crash: &Crash, unreadable: Option<&Unreadable>) -> Signature {
+    let thread = crash.crashing_thread.and_then(|index| crash.threads.get(index));
+    let frames = thread.map(|thread| thread.frames.as_slice()).unwrap_or_default();
+    let says_nothing = frames.is_empty() && crash.exceptions.is_empty() && crash.fingerprint.is_empty();
+    if let Some(unreadable) = unreadable.filter(|_| says_nothing) {
         return epitaph_signature::unreadable(&unreadable.class);
     }
-    let thread = parsed.and_then(|parsed| parsed.threads.get(parsed.crashing_thread?));
-    let frames = thread.map(|thread| thread.frames.as_slice()).unwrap_or_default();
     epitaph_signature::sign(&Unsigned {
         frames,
-        kind,
-        reason: parsed.and_then(|parsed| parsed.reason.as_deref()),
+        kind: crash.kind,
+        reason: crash.reason.as_deref(),
+        exceptions: &crash.exceptions,
+        message: crash.message.as_deref(),
+        fingerprint: &crash.fingerprint,
     })
 }
 
@@ -113,8 +140,12 @@ mod tests {
     #[test]
     fn the_requests_annotations_win_and_the_dumps_fill_in() {
         let parsed = Parsed { annotations: owned(&[("ver", "1"), ("map", "e1m1")]), ..Parsed::default() };
-        let crash =
-            crash(report(&[("ver", "2"), ("env", " qa\n")]), Verdict::Parsed(Box::new(parsed)), Vec::new());
+        let crash = crash(
+            report(&[("ver", "2"), ("env", " qa\n")]),
+            Some(Verdict::Parsed(Box::new(parsed))),
+            &[],
+            Vec::new(),
+        );
         assert_eq!(crash.annotations, owned(&[("env", " qa\n"), ("map", "e1m1"), ("ver", "2")]));
         assert_eq!(crash.release.as_deref(), Some("2"));
         assert_eq!(crash.environment.as_deref(), Some("qa"));
@@ -123,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_game_made_with_electron_reports_its_own_version_not_electrons() {
-        let verdict = Verdict::Parsed(Box::default());
-        let crash = crash(report(&[("ver", "30.0.1"), ("_version", "1.2.3")]), verdict, Vec::new());
+        let verdict = Some(Verdict::Parsed(Box::default()));
+        let crash = crash(report(&[("ver", "30.0.1"), ("_version", "1.2.3")]), verdict, &[], Vec::new());
         assert_eq!(crash.release.as_deref(), Some("1.2.3"));
     }
 
@@ -142,8 +173,12 @@ mod tests {
     #[test]
     fn an_unreadable_crash_keeps_what_the_request_said() {
         let unreadable = Unreadable::new("not a minidump", "the file is empty");
-        let crash =
-            crash(report(&[("ver", "2"), ("hang", "yes")]), Verdict::Unreadable(unreadable), Vec::new());
+        let crash = crash(
+            report(&[("ver", "2"), ("hang", "yes")]),
+            Some(Verdict::Unreadable(unreadable)),
+            &[],
+            Vec::new(),
+        );
         assert_eq!(crash.unreadable.as_deref(), Some("the file is empty"));
         assert_eq!(crash.signature.text, "unreadable: not a minidump");
         assert_eq!((crash.kind, crash.release.as_deref()), (Kind::Hang, Some("2")));

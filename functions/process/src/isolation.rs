@@ -53,11 +53,15 @@ impl ParserSettings {
         }
     }
 
-    /// The parser that is part of this very program.
+    /// The parser that is part of this very program; also when its file has been replaced since it was started.
     ///
     /// # Errors
     /// When the system does not tell which program this is.
     pub fn of_this_program() -> Result<Self, ParserError> {
+        let running = PathBuf::from("/proc/self/exe");
+        if running.exists() {
+            return Ok(Self::of(running));
+        }
         std::env::current_exe().map(Self::of).map_err(ParserError::NoProgram)
     }
 }
@@ -94,7 +98,9 @@ pub enum ParserError {
 /// Parses a dump, a whole regular file, in a child process.
 ///
 /// A parser that is killed, stalls or talks nonsense is tried again; when that happened as often as the settings say,
-/// the dump is what is at fault, and the verdict says what happened. Dropping the future kills the child.
+/// the dump is what is at fault, and the verdict says what happened. One that ran into its limit of memory or of
+/// processor time would do so again: that is a verdict at once, or a few such dumps would hold up all others. Dropping
+/// the future kills the child.
 ///
 /// # Errors
 /// When no parser could be run at all.
@@ -103,24 +109,34 @@ pub async fn parse(settings: &ParserSettings, dump: &File) -> Result<Verdict, Pa
     loop {
         match parse_once(settings, dump).await? {
             Ok(verdict) => return Ok(verdict),
-            Err(fault) if attempt >= settings.attempts => {
+            Err(Fault { told, certain }) if certain || attempt >= settings.attempts => {
                 let times = if attempt == 1 { String::new() } else { format!(", {attempt} times") };
-                return Ok(Verdict::Unreadable(Unreadable {
-                    message: format!("{}{times}", fault.message),
-                    ..fault
-                }));
+                let message = format!("{}{times}", told.message);
+                return Ok(Verdict::Unreadable(Unreadable { message, ..told }));
             }
-            Err(fault) => tracing::warn!(attempt, fault = fault.message, "the parser failed; trying again"),
+            Err(fault) => {
+                tracing::warn!(attempt, fault = fault.told.message, "the parser failed; trying again")
+            }
         }
         attempt += 1;
     }
 }
 
+/// How a parser failed.
+struct Fault {
+    told: Unreadable,
+    /// The same dump will fail the same way.
+    certain: bool,
+}
+
+impl From<Unreadable> for Fault {
+    fn from(told: Unreadable) -> Self {
+        Self { told, certain: false }
+    }
+}
+
 /// One attempt: a verdict, or how the parser failed.
-async fn parse_once(
-    settings: &ParserSettings,
-    dump: &File,
-) -> Result<Result<Verdict, Unreadable>, ParserError> {
+async fn parse_once(settings: &ParserSettings, dump: &File) -> Result<Result<Verdict, Fault>, ParserError> {
     let mut worker = Worker::start(settings, dump)?;
     let ended = tokio::time::timeout(settings.wall, worker.finish()).await;
     let Ended { status, said, complaint } = match ended {
@@ -128,7 +144,7 @@ async fn parse_once(
         Err(_) => {
             worker.kill();
             let message = format!("the parser took longer than {}", seconds(settings.wall));
-            return Ok(Err(Unreadable::new("the parser took too long", message)));
+            return Ok(Err(Unreadable::new("the parser took too long", message).into()));
         }
     };
     if [exit::USAGE, exit::UNFIT].map(|code| Some(i32::from(code))).contains(&status.code()) {
@@ -136,7 +152,7 @@ async fn parse_once(
     }
     let Some(said) = said else {
         let message = format!("the parser said more than {} MiB", VERDICT_BYTES >> 20);
-        return Ok(Err(Unreadable::new("the parser failed", message)));
+        return Ok(Err(Unreadable::new("the parser failed", message).into()));
     };
     let verdict = serde_json::from_slice(&said);
     let expected = match verdict {
@@ -151,20 +167,20 @@ async fn parse_once(
 }
 
 /// In words, how a parser ended that gave no verdict.
-fn fault(status: ExitStatus, complaint: &str, limits: &Limits) -> Unreadable {
+fn fault(status: ExitStatus, complaint: &str, limits: &Limits) -> Fault {
     const KILLED: &str = "the parser was killed";
     // Rust's words before it aborts; there is no stable way to say others.
     if complaint.contains("memory allocation of") {
         let message = format!("the parser ran out of memory (limit {})", mebibytes(limits.data_bytes));
-        return Unreadable::new("the parser ran out of memory", message);
+        return Fault { told: Unreadable::new("the parser ran out of memory", message), certain: true };
+    }
+    if status.signal() == Some(rustix::process::Signal::XCPU.as_raw()) {
+        let message = format!("the parser used more than {} s of processor time", limits.cpu_seconds);
+        return Fault { told: Unreadable::new("the parser took too long", message), certain: true };
     }
     let complaint = complaint.lines().next().unwrap_or_default();
     let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
-    match (status.signal(), status.code()) {
-        (Some(signal), _) if signal == rustix::process::Signal::XCPU.as_raw() => Unreadable::new(
-            "the parser took too long",
-            format!("the parser used more than {} s of processor time", limits.cpu_seconds),
-        ),
+    let told = match (status.signal(), status.code()) {
         (Some(signal), _) => {
             Unreadable::new(KILLED, format!("the parser was ended by {}{complaint}", signal_name(signal)))
         }
@@ -175,7 +191,8 @@ fn fault(status: ExitStatus, complaint: &str, limits: &Limits) -> Unreadable {
             Unreadable::new("the parser failed", format!("the parser failed with code {code}{complaint}"))
         }
         (None, None) => Unreadable::new(KILLED, format!("the parser ended without a verdict{complaint}")),
-    }
+    };
+    told.into()
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -29,18 +29,18 @@ const SURVIVED_REASONS: [&str; 2] = ["Simulated Exception", "DUMP_REQUESTED"];
 /// The first of these that tells: the client's own word (an annotation `kind` with one of ours), a hang that it
 /// announces, memory that ran out, an assertion, a dump that was asked for. Whatever tells nothing counts as a crash:
 /// a dump without an exception may be one whose end was cut off.
-pub(crate) fn of(parsed: Option<&Parsed>, annotations: &BTreeMap<String, String>) -> Kind {
+pub(crate) fn of(parsed: &Parsed, annotations: &BTreeMap<String, String>) -> Kind {
     if let Some(kind) = annotations.get("kind").and_then(|word| word.trim().to_lowercase().parse().ok()) {
         return kind;
     }
     if HANG_NAMES.iter().any(|name| annotations.get(*name).is_some_and(|value| says_yes(value))) {
         return Kind::Hang;
     }
-    let reason = parsed.and_then(|parsed| parsed.reason.as_deref()).unwrap_or_default();
+    let reason = parsed.reason.as_deref().unwrap_or_default();
     let is_one_of = |reasons: &[&str]| reasons.iter().any(|known| reason.starts_with(known));
     if is_one_of(&OOM_REASONS) || annotations.contains_key(OOM_NAME) {
         Kind::Oom
-    } else if is_one_of(&ASSERT_REASONS) || parsed.is_some_and(|parsed| parsed.assertion.is_some()) {
+    } else if is_one_of(&ASSERT_REASONS) || parsed.assertion.is_some() {
         Kind::Assert
     } else if is_one_of(&SURVIVED_REASONS) {
         Kind::Error
@@ -60,7 +60,7 @@ mod tests {
     fn kind(reason: &str, annotations: &[(&str, &str)]) -> Kind {
         let parsed = Parsed { reason: Some(reason.to_owned()), ..Parsed::default() };
         let annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        of(Some(&parsed), &annotations.collect())
+        of(&parsed, &annotations.collect())
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_failed_assertion_is_one_whatever_the_reason() {
         let parsed = Parsed { assertion: Some("a == b".into()), ..Parsed::default() };
-        assert_eq!(of(Some(&parsed), &BTreeMap::new()), Kind::Assert);
-        assert_eq!(of(None, &BTreeMap::new()), Kind::Crash);
+        assert_eq!(of(&parsed, &BTreeMap::new()), Kind::Assert);
+        assert_eq!(of(&Parsed::default(), &BTreeMap::new()), Kind::Crash);
     }
 }

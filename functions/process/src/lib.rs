@@ -6,6 +6,8 @@
 //! engine is down, the message waits.
 
 mod assemble;
+mod bounds;
+mod event;
 mod isolation;
 mod kind;
 mod parsed;
@@ -14,6 +16,7 @@ mod payloads;
 mod processor;
 #[cfg(feature = "embedded")]
 mod pull;
+mod sources;
 
 #[cfg(feature = "embedded")]
 pub use crate::pull::{OpenError, Puller, open_queue};

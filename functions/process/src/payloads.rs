@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Seek, Write},
+    io::{self, Read as _, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -64,6 +64,58 @@ pub(crate) async fn keep(
 /// Packs bytes with zstd, off the runtime's threads.
 pub(crate) async fn pack(bytes: Vec<u8>) -> io::Result<Bytes> {
     off_runtime(move || zstd::encode_all(bytes.as_slice(), ZSTD_LEVEL).map(Bytes::from)).await
+}
+
+/// A small payload's bytes, unpacked, at most `limit`.
+pub(crate) async fn whole(bucket: &Bucket, payload: &Payload, limit: u64) -> Result<Bytes, FetchError> {
+    let (packed, encoding) = match &payload.content {
+        Content::Inline(bytes) if bytes.len() as u64 > limit => {
+            return Err(FetchError::Unreadable(source_too_large(limit)));
+        }
+        Content::Inline(bytes) => return Ok(Bytes::copy_from_slice(bytes)),
+        Content::Stored { key, encoding } => {
+            let Ok(key) = key.parse::<Key>() else { return Err(FetchError::Unreadable(source_lost())) };
+            match bucket.get(&key, limit).await {
+                Ok(bytes) => (bytes, encoding),
+                Err(BucketError::NotFound(_)) => return Err(FetchError::Unreadable(source_lost())),
+                Err(BucketError::TooLarge { .. }) => {
+                    return Err(FetchError::Unreadable(source_too_large(limit)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    match encoding {
+        Encoding::Identity => Ok(packed),
+        Encoding::Zstd => {
+            let unpacked = off_runtime(move || Ok(unpack_whole(&packed, limit))).await?;
+            unpacked.map_err(FetchError::Unreadable)
+        }
+    }
+}
+
+fn unpack_whole(packed: &[u8], limit: u64) -> Result<Bytes, Unreadable> {
+    let damaged = |error: io::Error| {
+        Unreadable::new("payload damaged", format!("what was stored cannot be unpacked: {error}"))
+    };
+    let mut unpacked = Vec::new();
+    let decoder = zstd::Decoder::new(packed).map_err(damaged)?;
+    io::Read::take(decoder, limit + 1).read_to_end(&mut unpacked).map_err(damaged)?;
+    if unpacked.len() as u64 > limit {
+        return Err(source_too_large(limit));
+    }
+    Ok(Bytes::from(unpacked))
+}
+
+fn source_lost() -> Unreadable {
+    Unreadable::new(
+        "payload lost",
+        "the file is no longer in the bucket, where it was stored when it came in",
+    )
+}
+
+fn source_too_large(limit: u64) -> Unreadable {
+    Unreadable::new("payload too large", format!("the file is larger than is read ({} MiB)", limit >> 20))
 }
 
 /// A file without a name that holds the payload's bytes, at most `limit`. It is gone when it is closed.

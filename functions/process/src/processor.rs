@@ -16,8 +16,9 @@ use tokio::sync::Semaphore;
 use crate::{
     assemble,
     isolation::{self, ParserError, ParserSettings},
-    parsed::{Unreadable, Verdict},
+    parsed::Verdict,
     payloads::{self, FetchError},
+    sources,
 };
 
 /// This function's name in metrics.
@@ -116,7 +117,23 @@ impl Processor {
         if self.catalog.project(report.project).await?.is_none() {
             return Err(CatalogError::UnknownProject(report.project).into());
         }
-        self.record(report).await
+        if sources::is_feedback_alone(&report) {
+            self.keep_feedback(&report).await
+        } else {
+            self.record(report).await
+        }
+    }
+
+    /// Keeps what a player wrote, for the crash that it names.
+    async fn keep_feedback(&self, report: &Report) -> Result<(), Refusal> {
+        let sources = sources::read(&self.bucket, report).await?;
+        let feedback = sources::feedback(report, &sources, None)
+            .map_err(|unreadable| Refusal::Dead(unreadable.message))?;
+        for one in &feedback {
+            self.catalog.add_feedback(one).await?;
+        }
+        tracing::info!(id = %report.id, project = %report.project, "kept what a player wrote");
+        Ok(())
     }
 
     /// Whether the message is this installation's and of an age to be acted on.
@@ -148,9 +165,16 @@ impl Processor {
         let (id, project) = (report.id, report.project);
         let attempt = uuid::Uuid::now_v7().simple().to_string();
         // Parsed before anything is written: a parser that cannot start would leave objects behind with every attempt.
+        let sources = sources::read(&self.bucket, &report).await?;
+        // What cannot be read of it is noted on the crash.
+        let feedback = sources::feedback(&report, &sources, Some(id)).unwrap_or_default();
         let verdict = self.parse(&report).await?;
         let stored = payloads::keep(&self.bucket, &report, &attempt).await?;
-        let crash = assemble::crash(report, verdict, stored);
+        // What reads a source computes for a while, and a fault of it must end neither the others nor the process.
+        let assembled =
+            tokio::task::spawn_blocking(move || assemble::crash(report, verdict, &sources, stored)).await;
+        let crash =
+            assembled.map_err(|error| Refusal::Dead(format!("the report ends its reader: {error}")))?;
 
         let document = serde_json::to_vec(&crash)
             .map_err(|error| Refusal::Dead(format!("the crash has no JSON form: {error}")))?;
@@ -164,6 +188,10 @@ impl Processor {
             signature: crash.signature,
             attempt,
         };
+        // Before the crash, which is what tells that all of the report was handled.
+        for one in &feedback {
+            self.catalog.add_feedback(one).await?;
+        }
         let recorded = self.catalog.record(&new).await?;
         match recorded {
             Recorded::First { issue, new_issue } => {
@@ -178,11 +206,10 @@ impl Processor {
         Ok(())
     }
 
-    /// The verdict on the report's minidump.
-    async fn parse(&self, report: &Report) -> Result<Verdict, Refusal> {
+    /// The verdict on the report's minidump, if it has one.
+    async fn parse(&self, report: &Report) -> Result<Option<Verdict>, Refusal> {
         let Some(dump) = report.payloads.iter().find(|payload| payload.role == Role::Minidump) else {
-            let unreadable = Unreadable::new("no minidump", "the report holds no minidump");
-            return Ok(Verdict::Unreadable(unreadable));
+            return Ok(None);
         };
         // Before the dump is fetched, so that no more dumps lie about than are parsed.
         let permit = self.parsers.acquire().await;
@@ -190,8 +217,8 @@ impl Processor {
         let fetched =
             payloads::fetch(&self.bucket, dump, self.settings.largest_dump, &self.settings.scratch).await;
         match fetched {
-            Ok(file) => Ok(isolation::parse(&self.settings.parser, &file).await?),
-            Err(FetchError::Unreadable(unreadable)) => Ok(Verdict::Unreadable(unreadable)),
+            Ok(file) => Ok(Some(isolation::parse(&self.settings.parser, &file).await?)),
+            Err(FetchError::Unreadable(unreadable)) => Ok(Some(Verdict::Unreadable(unreadable))),
             Err(error) => Err(error.into()),
         }
     }

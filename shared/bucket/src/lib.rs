@@ -125,7 +125,13 @@ impl Bucket {
         &self,
         key: &Key,
     ) -> Result<(u64, BoxStream<'static, Result<Bytes, BucketError>>), BucketError> {
-        let found = self.store().await?.get(key.path()).await.map_err(|error| BucketError::of(key, error))?;
+        let found = match self.store().await?.get(key.path()).await {
+            Err(object_store::Error::NotFound { .. }) => {
+                self.shared.location.check_presence()?;
+                return Err(BucketError::NotFound(key.clone()));
+            }
+            found => found.map_err(|error| BucketError::of(key, error))?,
+        };
         let size = found.meta.size;
         let key = key.clone();
         Ok((size, found.into_stream().map_err(move |error| BucketError::of(&key, error)).boxed()))

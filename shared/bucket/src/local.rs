@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -24,7 +25,8 @@ pub(crate) async fn connect(path: PathBuf) -> Result<Arc<dyn ObjectStore>, Bucke
 /// Creates a directory and the ones above it, and syncs each directory that got a new entry: an object in a directory
 /// that a power cut forgets is lost with it.
 fn create_synced(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
+    // What crashes hold is nobody else's business.
+    match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -43,6 +45,14 @@ pub(crate) fn free_space(path: &Path) -> Result<Option<u64>, BucketError> {
         Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(BucketError::File(error.into())),
     }
+}
+
+pub(crate) fn check_presence(path: &Path) -> Result<(), BucketError> {
+    let gone = |error: io::Error| {
+        let text = format!("the directory {} is away ({error}); bring it back, or restart", path.display());
+        BucketError::Unavailable(io::Error::new(error.kind(), text).into())
+    };
+    fs::metadata(path).map(|_| ()).map_err(gone)
 }
 
 pub(crate) async fn sweep_unfinished(path: PathBuf, age_seconds: u64) -> Result<u64, BucketError> {

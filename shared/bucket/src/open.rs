@@ -81,6 +81,16 @@ impl Location {
     pub(crate) fn check_free_space(&self, low: u64) -> Result<(), BucketError> {
         match self.free_space()? {
             Some(free) if free < low => Err(BucketError::NoSpace { free, low }),
+            _ => self.check_presence(),
+        }
+    }
+
+    /// Whether the place is there, once it was connected to. A directory that went away (a disk that is not mounted) is
+    /// an engine that is down: what was in it is not lost, and nothing must be written to where it was.
+    pub(crate) fn check_presence(&self) -> Result<(), BucketError> {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Directory(path) => crate::local::check_presence(path),
             _ => Ok(()),
         }
     }

@@ -52,12 +52,12 @@ impl Upload {
     }
 
     async fn send(&mut self, part: Bytes) -> Result<(), BucketError> {
-        self.bucket.check_free_space()?;
         let key = &self.key;
+        let store = self.bucket.store().await?;
+        self.bucket.check_free_space()?;
         let upload = match &mut self.parts {
             Some(upload) => upload,
             none => {
-                let store = self.bucket.store().await?;
                 let upload = store.put_multipart(key.path()).await;
                 none.insert(upload.map_err(|error| BucketError::of(key, error))?)
             }

@@ -98,3 +98,24 @@ fn a_location_that_cannot_be_used_says_what_can() {
         assert!(location == "file:relative" || error.contains("expected file:///"), "{location}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_that_went_away_is_an_engine_that_is_down_and_is_not_made_anew() {
+    let (directory, bucket) = bucket();
+    let key = key();
+    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
+    let (place, away) = (directory.path().join("data/bucket"), directory.path().join("away"));
+    fs::rename(&place, &away).unwrap();
+    for failed in [
+        bucket.get(&key, 4).await.map(drop),
+        bucket.put(&key, Bytes::from_static(b"MDMP")).await,
+        bucket.upload(&key).finish().await.map(drop),
+    ] {
+        assert!(failed.is_err_and(|error| error.is_unavailable()));
+    }
+    let mut upload = bucket.upload(&key);
+    assert!(upload.write(Bytes::from(vec![0; 1 << 20])).await.is_err_and(|error| error.is_unavailable()));
+    assert!(!place.exists());
+    fs::rename(&away, &place).unwrap();
+    assert_eq!(bucket.get(&key, 4).await.unwrap().as_ref(), b"MDMP");
+}

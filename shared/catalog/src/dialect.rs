@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     str::FromStr as _,
     sync::Once,
@@ -155,7 +156,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     if let Some(parent) = parent {
         make_directory(parent)?;
     }
-    match fs::create_dir(directory) {
+    // What crashes hold is nobody else's business.
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
         outcome => outcome?,
     }

@@ -14,6 +14,7 @@ mod crash;
 mod dead_letter;
 mod dialect;
 mod error;
+mod feedback;
 mod issue;
 mod lease;
 mod migrate;
@@ -38,6 +39,7 @@ pub use crate::{
     crash::CrashRow,
     dead_letter::DeadLetter,
     error::CatalogError,
+    feedback::Feedback,
     issue::{Issue, IssueOrder, IssueQuery, IssueStatus},
     project::Project,
     record::{NewCrash, Recorded},

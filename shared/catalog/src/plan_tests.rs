@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::{Catalog, Dimension, crash, issue, record, retention, sample::catalog, statistics};
+use crate::{Catalog, Dimension, crash, feedback, issue, record, retention, sample::catalog, statistics};
 
 /// The steps of the database's plan, in its own words.
 async fn plan(catalog: &Catalog, statement: &str) -> Vec<String> {
@@ -30,6 +30,8 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
         issue::BY_FIRST_SEEN,
         statistics::TREND,
         statistics::TREND_OF_ISSUE,
+        feedback::OF_CRASH,
+        feedback::FORGET,
         retention::EXPIRED,
         retention::FORGET,
         retention::RAISE_LAST,
@@ -45,7 +47,7 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
     for statement in statements {
         let plan = plan(&catalog, &statement).await;
         let scans = |step: &String| {
-            ["f", "l", "s", "i", "facts", "signatures", "issues", "seen"]
+            ["f", "l", "s", "i", "facts", "signatures", "issues", "seen", "feedback"]
                 .iter()
                 .any(|table| reads_all_of(table, step))
         };

@@ -164,6 +164,8 @@ pub enum NoteReason {
     SecondMinidump,
     /// An operator's rule: it is counted, and the payload not kept.
     NotKeptByRule,
+    /// What it says could not be read, such as an event that is not JSON; the file itself is kept.
+    NotReadable,
 }
 
 fn write_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

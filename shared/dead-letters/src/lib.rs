@@ -7,9 +7,10 @@
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, BucketError, Key};
 use epitaph_catalog::{Catalog, CatalogError, DeadLetter};
-use epitaph_crash_model::{CrashId, Message, Timestamp};
+use epitaph_crash_model::{Message, Timestamp};
 use epitaph_queue::{SendError, Sender};
 use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
 
 /// The largest dead letter that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -53,7 +54,7 @@ impl DeadLetters {
     /// When the bucket or the catalog failed; then it is not certain to be buried.
     pub async fn bury(&self, bytes: Vec<u8>, reason: &str, attempts: u32) -> Result<(), DeadLetterError> {
         let message = serde_json::from_slice::<Message>(&bytes).ok();
-        let id = message.as_ref().map_or_else(|| CrashId::new().to_string(), |message| message.id.clone());
+        let id = message.as_ref().map_or_else(|| name_of(&bytes), |message| message.id.clone());
         let key = Key::dead(&id);
         self.bucket.put(&key, Bytes::from(bytes)).await?;
         self.note(&key, message.as_ref(), id, reason, attempts).await?;
@@ -153,4 +154,10 @@ impl DeadLetters {
         }
         Ok(gathered)
     }
+}
+
+/// What is no message is named after its bytes, so that burying it again makes no second letter.
+fn name_of(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -58,6 +58,12 @@ struct OutcomeLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeclinedLabels {
+    function: &'static str,
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     function: &'static str,
     status: u16,
@@ -73,6 +79,7 @@ struct FunctionLabel {
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     outcomes: Family<OutcomeLabels, Counter>,
+    declined: Family<DeclinedLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<FunctionLabel, Histogram, fn() -> Histogram>,
 }
@@ -83,10 +90,12 @@ impl Metrics {
         let metrics = Self {
             registry: Arc::new(Mutex::new(Registry::with_prefix("epitaph"))),
             outcomes: Family::default(),
+            declined: Family::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
         };
         metrics.register("outcomes", "Reports, by what became of them", metrics.outcomes.clone());
+        metrics.register("declined", "What came and is not collected", metrics.declined.clone());
         metrics.register("http_requests", "Answered HTTP requests", metrics.requests.clone());
         metrics.register(
             "http_request_duration_seconds",
@@ -110,6 +119,11 @@ impl Metrics {
     pub fn count_many(&self, function: &'static str, outcome: Outcome, reason: &'static str, reports: u64) {
         let labels = OutcomeLabels { function, outcome: outcome.as_str(), reason };
         self.outcomes.get_or_create(&labels).inc_by(reports);
+    }
+
+    /// Counts what came and is not collected, and is no report: sessions, say. `what` is one of a few fixed words.
+    pub fn count_declined(&self, function: &'static str, what: &'static str, number: u64) {
+        self.declined.get_or_create(&DeclinedLabels { function, what }).inc_by(number);
     }
 
     /// Counts one answered request.
@@ -166,6 +180,14 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_not_collected_is_counted_apart() {
+        let metrics = Metrics::new();
+        metrics.count_declined("envelope", "session", 3);
+        let text = metrics.text();
+        assert!(text.contains(r#"epitaph_declined_total{function="envelope",what="session"} 3"#), "{text}");
     }
 
     #[test]

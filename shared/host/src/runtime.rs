@@ -44,7 +44,13 @@ where
     Building: Future<Output = Result<Router, Fault>>,
     Fault: Error + 'static,
 {
-    run(name, async |context, _| Ok::<_, Fault>((build(context).await?, std::future::ready(()))))
+    run(name, async |context, mut stop| {
+        let router = build(context).await?;
+        let until_stopped = async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        Ok::<_, Fault>((router, until_stopped))
+    })
 }
 
 /// Runs a function that pulls its work rather than being asked: as [`run_function`], but `build` makes the work, which
@@ -126,11 +132,19 @@ where
             signals.next().await;
             tracing::warn!("a second signal: the drain is cut short");
         };
+        // Work that ends before it is told to leaves nothing to be well for.
+        let worked = async {
+            work.await;
+            let unexpected = !*stopped.borrow();
+            let _ = stop.send(true);
+            unexpected
+        };
         tokio::select! {
-            _ = async { tokio::join!(served, shown, work) } => {}
-            () = signalled => {}
+            (_, _, unexpected) = async { tokio::join!(served, shown, worked) } => {
+                if unexpected { Err("its work ended unexpectedly; see the log".into()) } else { Ok(()) }
+            }
+            () = signalled => Ok::<_, Box<dyn Error>>(()),
         }
-        Ok::<_, Box<dyn Error>>(())
     })?;
     // Nobody waits for blocking work that is still going on: a drain has its limit.
     runtime.shutdown_background();

@@ -93,7 +93,7 @@ fn a_function_logs_json_serves_shows_metrics_and_ends_well_on_sigterm() {
     assert_eq!(panic["message"], "panic: on purpose");
     assert_eq!(panic["level"], "error");
     let text = fetch(metrics, "/metrics");
-    assert!(text.contains("content-type: application/openmetrics-text"), "{text}");
+    assert!(text.contains("Content-Type: application/openmetrics-text"), "{text}");
     assert!(
         text.contains(r#"epitaph_outcomes_total{function="example",outcome="accepted",reason=""} 1"#),
         "{text}"

@@ -82,6 +82,42 @@ async fn a_chunked_body_without_a_length_is_read() {
     assert!(answer.ends_with("abc"), "{answer}");
 }
 
+/// Crashpad without libcurl writes this; see `http/first_request.rs`.
+#[tokio::test]
+async fn chunks_over_http_1_0_are_read_and_the_connection_ends_with_the_answer() {
+    let server = Server::start(router(), |_| {});
+    let head = "POST /echo HTTP/1.0\r\nhost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let request = format!("{head}3\r\nabc\r\n0\r\n\r\n");
+    let answer = server.talk(&format!("{request}GET / HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nabc"), "{answer}");
+    assert!(answer.contains("\r\nContent-Length: 3\r\n"), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "what follows is no request: {answer}");
+
+    let mut stream = server.connect().await;
+    stream.set_nodelay(true).unwrap();
+    for byte in request.bytes() {
+        stream.write_all(&[byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert!(rest(&mut stream).await.ends_with("\r\n\r\nabc"));
+}
+
+#[tokio::test]
+async fn a_plain_request_of_http_1_0_is_answered_as_one() {
+    let server = Server::start(router(), |_| {});
+    let answer = server.talk("POST /echo HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert!(answer.starts_with("HTTP/1.0 200 ") && answer.ends_with("\r\n\r\nabc"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_answer_says_what_its_body_is() {
+    let server = Server::start(router(), |_| {});
+    for path in ["/", "/nowhere", "/echo", "/health/liveness"] {
+        assert!(server.get(path).await.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_header_that_trickles_in_is_cut_off() {
     let server = Server::start(router(), |settings| settings.header_time = SHORT);
@@ -106,6 +142,46 @@ async fn a_header_that_trickles_in_is_cut_off() {
         });
         cut.await.expect("the server let it trickle");
     }
+}
+
+#[tokio::test]
+async fn a_header_that_does_not_end_is_answered() {
+    let server = Server::start(router(), |settings| settings.header_time = SHORT);
+    for (whole, begun) in
+        [("", "GET /"), ("", "GET / HTTP/1.1\r\nx: "), ("GET / HTTP/1.1\r\nhost: test\r\n\r\n", "G")]
+    {
+        let mut stream = server.connect().await;
+        if !whole.is_empty() {
+            stream.write_all(whole.as_bytes()).await.unwrap();
+            read_until(&mut stream, "\r\n\r\nhello").await;
+        }
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408 ") && answer.ends_with("expected its end within seconds\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_handler_goes_on_when_its_client_has_closed_its_half_and_the_answer_arrives() {
+    let (begun, told) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (begins, waits) = (Arc::clone(&begun), Arc::clone(&told));
+    let handler = get(async move || {
+        begins.add_permits(1);
+        drop(waits.acquire().await.unwrap());
+        "done"
+    });
+    let server = Server::start(Router::new().route("/", handler), |_| {});
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    drop(begun.acquire().await.unwrap());
+    stream.shutdown().await.unwrap();
+    // Another connection is accepted and answered, so the end of this one's has been seen.
+    assert!(server.get("/health/liveness").await.contains(" 200 "));
+    told.add_permits(1);
+    assert!(rest(&mut stream).await.ends_with("\r\n\r\ndone"));
 }
 
 #[tokio::test]

@@ -17,8 +17,6 @@ use crate::{
     inflate::{Inflater, Packing},
 };
 
-/// How long a request waits for memory that others hold.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How much, and how long, is read of a refused request, so that the client comes to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8 << 20;
@@ -57,12 +55,10 @@ impl BodyReader {
         };
         let mut share = None;
         if let Some(packing) = packing {
-            share = budget.wait_for(packing.memory(), PATIENCE).await;
-            if share.is_none() {
-                let refusal =
-                    Refusal::new(Cause::Busy, "too many packed requests are being read: try again later");
-                return Err(Unread { refusal, body });
-            }
+            share = match budget.for_inflating(packing).await {
+                Ok(share) => Some(share),
+                Err(refusal) => return Err(Unread { refusal, body }),
+            };
         }
         Ok(Self {
             body,
@@ -126,6 +122,11 @@ impl BodyReader {
         if !self.ended {
             linger(self.body).await;
         }
+    }
+
+    /// As [`BodyReader::linger`], while something else is done that the answer has to wait for.
+    pub async fn linger_during(self, work: impl Future<Output = ()>) {
+        futures_util::future::join(self.linger(), work).await;
     }
 }
 

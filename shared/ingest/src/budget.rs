@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::{Cause, Refusal, inflate::Packing};
+
 /// Memory is handed out in pieces of this many bytes.
 const PIECE: u64 = 1024;
+/// How long a request waits for memory that others hold.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A number of bytes that all requests together may hold. Cheap to clone; all clones share it.
 #[derive(Debug, Clone)]
@@ -36,6 +40,17 @@ impl Budget {
         let acquire = Arc::clone(&self.pieces).acquire_many_owned(pieces(bytes));
         let permit = tokio::time::timeout(patience, acquire).await.ok()?.ok()?;
         Some(Share { permit })
+    }
+
+    /// The memory that a decoder takes, waiting a little where others hold it.
+    ///
+    /// # Errors
+    /// [`Cause::Busy`] where it did not come free.
+    pub async fn for_inflating(&self, packing: Packing) -> Result<Share, Refusal> {
+        let share = self.wait_for(packing.memory(), PATIENCE).await;
+        share.ok_or_else(|| {
+            Refusal::new(Cause::Busy, "too many packed requests are being read: try again later")
+        })
     }
 }
 

@@ -123,6 +123,14 @@ impl Collector {
         keys::authenticate(parts, project, &self.ingest, &GENERATIONS)
     }
 
+    /// Checks a key that did not come where [`Collector::authenticate`] looks.
+    ///
+    /// # Errors
+    /// See [`keys::check_key`].
+    pub fn check_key(&self, project: ProjectId, key: &str) -> Result<(), Refusal> {
+        keys::check_key(key, project, &self.ingest, &GENERATIONS)
+    }
+
     /// Checks a key for a project.
     pub fn is_key(&self, project: ProjectId, key: &str) -> bool {
         self.ingest.is_project_key(project, &GENERATIONS, key)
@@ -140,14 +148,16 @@ impl Collector {
     pub fn draft(&self, project: ProjectId, protocol: Protocol, headers: &HeaderMap) -> Draft {
         let client = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let client = client.map(|client| client.chars().take(LONGEST_CLIENT).collect());
-        // Base64 makes four bytes of three; the annotations and the rest travel too.
-        let room = (self.hand_over.largest_message() as u64)
-            .saturating_sub(MESSAGE_OVERHEAD + 2 * self.limits.annotation_total);
+        let largest = self.hand_over.largest_message() as u64;
+        let annotations = self.limits.annotation_total.min(largest / 4);
+        // Base64 makes four bytes of three; the annotations, with the quotes around each, and the rest travel too.
+        let room = largest.saturating_sub(MESSAGE_OVERHEAD + 2 * annotations);
         let source = &DraftSource {
             limits: &self.limits,
             bucket: &self.engines.bucket,
             budget: &self.engines.budget,
             inline: self.limits.inline.min(room / 4 * 3),
+            annotations,
         };
         Draft::new(project, protocol, client, source)
     }
@@ -170,6 +180,11 @@ impl Collector {
             // swept as an orphan.
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// Counts what came in a request and is not collected, such as sessions. `what` is one of a few fixed words.
+    pub fn count_declined(&self, what: &'static str, number: u64) {
+        self.metrics.count_declined(self.name, what, number);
     }
 
     /// Counts a refusal, and tells it to the log: a client's fault quietly, our own as an error.

@@ -7,8 +7,10 @@ use epitaph_crash_model::{
 use epitaph_host::Limits;
 
 use crate::{
+    Refusal,
     budget::{Budget, Share},
-    file::{FileError, FileHead, FileWriter, Room},
+    file::{CLEANING_BUDGET, FileError, FileHead, FileWriter, Room},
+    inflate::Packing,
 };
 
 /// A report that grows while its request is read. Its id exists from the beginning: objects are named after it.
@@ -20,7 +22,8 @@ pub struct Draft {
     /// Bytes of payload that may still travel inside the message.
     inline_left: u64,
     files: usize,
-    annotation_bytes: u64,
+    /// Bytes of annotations that may still be added, as they are in JSON.
+    annotation_bytes_left: u64,
     /// The memory of the inline payloads.
     shares: Vec<Share>,
 }
@@ -53,7 +56,7 @@ impl Draft {
             budget: from.budget.clone(),
             inline_left: from.inline,
             files: 0,
-            annotation_bytes: 0,
+            annotation_bytes_left: from.annotations,
             shares: Vec::new(),
         }
     }
@@ -61,6 +64,14 @@ impl Draft {
     /// The report as it is now.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// Sets the client's own id for it. The first that is a UUID, with or without hyphens, stays; zeros are what clients
+    /// write for none. Tells whether it was one.
+    pub fn set_client_id(&mut self, id: &str) -> bool {
+        let Some(id) = client_id(id) else { return false };
+        self.report.client_id.get_or_insert(id);
+        true
     }
 
     /// Whether its minidump is whole.
@@ -78,13 +89,13 @@ impl Draft {
         if self.report.annotations.contains_key(&name) {
             return;
         }
-        let bytes = (name.len() + value.len()) as u64;
+        let bytes = json_length(&name) + json_length(&value);
         let fits = name.len() as u64 <= self.limits.annotation_name
             && value.len() as u64 <= self.limits.annotation_value
-            && self.annotation_bytes + bytes <= self.limits.annotation_total
+            && bytes <= self.annotation_bytes_left
             && self.report.annotations.len() < self.limits.annotations;
         if fits {
-            self.annotation_bytes += bytes;
+            self.annotation_bytes_left -= bytes;
             self.report.annotations.insert(name, value);
         } else {
             self.note(Some(name), NoteReason::AnnotationTooLarge);
@@ -99,6 +110,19 @@ impl Draft {
         }
     }
 
+    /// The memory that all requests share.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The memory for unpacking what came packed inside the body.
+    ///
+    /// # Errors
+    /// [`Cause::Busy`](crate::Cause::Busy) where others hold it.
+    pub async fn memory_for_inflating(&self, packing: Packing) -> Result<Share, Refusal> {
+        self.budget.for_inflating(packing).await
+    }
+
     /// Begins a file; `None`, and a note, if there are too many.
     pub fn begin_file(&mut self, head: FileHead) -> Option<FileWriter> {
         if self.files >= self.limits.files {
@@ -108,6 +132,7 @@ impl Draft {
         let room = Room {
             key: Key::payload(self.report.project, self.report.id, self.files),
             bucket: self.bucket.clone(),
+            budget: self.budget.clone(),
             share: self.budget.share(),
             inline: self.inline_left,
             limit: self.limits.file,
@@ -133,14 +158,40 @@ impl Draft {
     /// Gives the report up: what it has in the bucket is removed. What cannot be removed now is swept later, as no
     /// crash will name it.
     pub async fn discard(self) {
-        for payload in &self.report.payloads {
-            if let Content::Stored { key, .. } = &payload.content
-                && let Ok(key) = key.parse::<Key>()
-            {
-                let _ = self.bucket.delete(&key).await;
+        let delete_all = async {
+            for payload in &self.report.payloads {
+                if let Content::Stored { key, .. } = &payload.content
+                    && let Ok(key) = key.parse::<Key>()
+                {
+                    let _ = self.bucket.delete(&key).await;
+                }
             }
-        }
+        };
+        let _ = tokio::time::timeout(CLEANING_BUDGET, delete_all).await;
     }
+}
+
+/// 32 hexadecimal digits, in lower case.
+fn client_id(text: &str) -> Option<String> {
+    let text = text.trim();
+    let hyphens = [8, 13, 18, 23];
+    let hyphenated = text.len() == 36 && hyphens.iter().all(|&at| text.as_bytes()[at] == b'-');
+    let digits: String = if hyphenated { text.replace('-', "") } else { text.to_owned() };
+    let is_id = digits.len() == 32
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && digits.bytes().any(|byte| byte != b'0');
+    is_id.then(|| digits.to_ascii_lowercase())
+}
+
+/// The bytes of a text in JSON, without its quotes. A message that a client can make too large for the queue by writing
+/// control characters would have to be parked, and could never leave.
+fn json_length(text: &str) -> u64 {
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    bytes.sum()
 }
 
 pub(crate) struct DraftSource<'a> {
@@ -148,4 +199,46 @@ pub(crate) struct DraftSource<'a> {
     pub(crate) bucket: &'a Bucket,
     pub(crate) budget: &'a Budget,
     pub(crate) inline: u64,
+    /// Bytes of annotations, as they are in JSON.
+    pub(crate) annotations: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_clients_id_is_32_digits_however_it_was_written() {
+        let id = "9ec79c33ec9942ab8353589fcb2e04dc";
+        for text in [id, &id.to_uppercase(), "9EC79C33-ec99-42ab-8353-589fcb2e04dc", &format!(" {id}\n")] {
+            assert_eq!(client_id(text).as_deref(), Some(id), "{text}");
+        }
+        for text in ["", "9ec7", &id[1..], &format!("{id}0"), &"0".repeat(32), &"g".repeat(32)] {
+            assert_eq!(client_id(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_of_a_client_panics(text: String) {
+            let _ = client_id(&text);
+        }
+
+        #[test]
+        fn the_length_in_json_is_that_of_what_is_written(text: String) {
+            let written = serde_json::to_string(&text)?;
+            prop_assert_eq!(json_length(&text), written.len() as u64 - 2);
+        }
+    }
+
+    #[test]
+    fn every_ascii_character_has_its_length_in_json() {
+        for letter in 0..=0x7f_u8 {
+            let text = char::from(letter).to_string();
+            let written = serde_json::to_string(&text).unwrap();
+            assert_eq!(json_length(&text), written.len() as u64 - 2, "{letter}");
+        }
+    }
 }

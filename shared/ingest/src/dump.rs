@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     Cause, Refusal,
+    budget::Share,
     file::{FileError, FileWriter},
     inflate::{Inflater, Packing},
 };
@@ -21,7 +22,11 @@ pub struct DumpWriter {
 enum Stage {
     /// Fewer than four bytes are here.
     Unknown,
-    Packed(Box<Inflater>),
+    Packed {
+        inflater: Box<Inflater>,
+        /// The decoder's memory.
+        _share: Share,
+    },
     Plain,
 }
 
@@ -35,11 +40,12 @@ impl DumpWriter {
     ///
     /// # Errors
     /// [`Cause::NotAMinidump`] as soon as that is certain, [`Cause::TooLarge`] as soon as it is larger, unpacked, than a
-    /// file may be, [`Cause::Malformed`] where it is not packed as it claims, [`Cause::Unavailable`].
+    /// file may be, [`Cause::Malformed`] where it is not packed as it claims or takes too much memory to unpack,
+    /// [`Cause::Busy`] where others hold that memory, [`Cause::Unavailable`].
     pub async fn write(&mut self, piece: Bytes) -> Result<(), Refusal> {
         match &mut self.stage {
             Stage::Plain => self.append(piece).await,
-            Stage::Packed(inflater) => {
+            Stage::Packed { inflater, .. } => {
                 inflater.push(piece);
                 self.inflate().await
             }
@@ -49,9 +55,10 @@ impl DumpWriter {
                 let head = self.head.split().freeze();
                 match Packing::of_magic(first) {
                     Some(packing) => {
+                        let share = self.file.budget().for_inflating(packing).await?;
                         let mut inflater = Box::new(Inflater::new(packing));
                         inflater.push(head);
-                        self.stage = Stage::Packed(inflater);
+                        self.stage = Stage::Packed { inflater, _share: share };
                         self.inflate().await
                     }
                     None => {
@@ -65,11 +72,10 @@ impl DumpWriter {
     }
 
     async fn inflate(&mut self) -> Result<(), Refusal> {
-        let Stage::Packed(inflater) = &mut self.stage else { return Ok(()) };
+        let Stage::Packed { inflater, .. } = &mut self.stage else { return Ok(()) };
         loop {
             let piece = inflater.pull();
-            let piece = piece
-                .map_err(|_| Refusal::new(Cause::Malformed, "the packed minidump cannot be unpacked"))?;
+            let piece = piece.map_err(|_| cannot_unpack())?;
             let Some(piece) = piece else { return Ok(()) };
             // Unpacked, the head is collected anew: the magic may be split over two pieces.
             let piece = if self.file.is_empty() {
@@ -104,14 +110,27 @@ impl DumpWriter {
     }
 }
 
+/// Whether a file that begins so is a minidump, not packed.
+pub fn is_minidump(first: [u8; 4]) -> bool {
+    MAGIC.contains(&&first)
+}
+
 fn check_magic(first: [u8; 4]) -> Result<(), Refusal> {
-    if MAGIC.contains(&&first) { Ok(()) } else { Err(not_a_minidump()) }
+    if is_minidump(first) { Ok(()) } else { Err(not_a_minidump()) }
 }
 
 fn not_a_minidump() -> Refusal {
     Refusal::new(
         Cause::NotAMinidump,
-        "this is not a minidump: expected one that begins with MDMP (plain, or packed with gzip or zstd)",
+        "this is not a minidump: expected one that begins with MDMP (plain, or packed with gzip, zstd, xz or bzip2)",
+    )
+}
+
+fn cannot_unpack() -> Refusal {
+    Refusal::new(
+        Cause::Malformed,
+        "the packed minidump cannot be unpacked: it is damaged, or takes more memory than a minidump may (zstd \
+         windows of 8 MiB, xz dictionaries of 16 MiB)",
     )
 }
 

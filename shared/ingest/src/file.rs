@@ -7,10 +7,15 @@ use epitaph_bucket::{Bucket, BucketError, Key, Upload};
 use epitaph_crash_model::{Content, Encoding, Payload, Role};
 use tokio::time::timeout;
 
-use crate::{Cause, Refusal, budget::Share};
+use crate::{
+    Cause, Refusal,
+    budget::{Budget, Share},
+};
 
 /// The time in which the bucket must take a piece of a file.
 const BUCKET_BUDGET: Duration = Duration::from_secs(4);
+/// The time that a client waits while what it sent is taken away again; a sweep takes what is left.
+pub(crate) const CLEANING_BUDGET: Duration = Duration::from_secs(1);
 /// A byte that travels inside a message is held several times while the message is made: as it came, as base64 in the
 /// report, and in the message.
 const COPIES: u64 = 4;
@@ -22,6 +27,7 @@ pub struct FileWriter {
     content_type: Option<String>,
     key: Key,
     bucket: Bucket,
+    budget: Budget,
     size: u64,
     /// The most bytes that may stay in memory.
     inline: u64,
@@ -57,6 +63,7 @@ pub struct FileHead {
 pub(crate) struct Room {
     pub(crate) key: Key,
     pub(crate) bucket: Bucket,
+    pub(crate) budget: Budget,
     pub(crate) share: Option<Share>,
     pub(crate) inline: u64,
     pub(crate) limit: u64,
@@ -70,6 +77,7 @@ impl FileWriter {
             content_type: head.content_type,
             key: room.key,
             bucket: room.bucket,
+            budget: room.budget,
             size: 0,
             inline: room.inline,
             limit: room.limit,
@@ -82,6 +90,11 @@ impl FileWriter {
         &self.name
     }
 
+    /// Changes what the file is for, once its bytes have told.
+    pub fn set_role(&mut self, role: Role) {
+        self.role = role;
+    }
+
     /// Whether nothing has come yet.
     pub fn is_empty(&self) -> bool {
         self.size == 0
@@ -90,6 +103,11 @@ impl FileWriter {
     /// The most bytes that the file may have.
     pub fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// The memory that all requests share.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Appends bytes.
@@ -146,7 +164,7 @@ impl FileWriter {
     /// Gives the file up.
     pub async fn abort(self) {
         if let Stage::Bucket(upload) = self.stage {
-            let _ = timeout(BUCKET_BUDGET, upload.abort()).await;
+            let _ = timeout(CLEANING_BUDGET, upload.abort()).await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use compression_codecs::{
-    BrotliDecoder, DecodeV2, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder,
+    BrotliDecoder, BzDecoder, DecodeV2, DeflateDecoder, GzipDecoder, XzDecoder, ZlibDecoder, ZstdDecoder,
     core::util::{PartialBuffer, WriteBuffer},
     zstd::params::DParameter,
 };
@@ -13,6 +13,8 @@ use compression_codecs::{
 const PIECE: usize = 16 * 1024;
 /// Windows of zstd above 8 MiB are refused, as RFC 8878 allows: one client must not hold more.
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// What a decoder for xz may take: enough for dictionaries of 16 MiB, which is `xz -7`.
+const XZ_MEMORY: u64 = 17 << 20;
 
 /// How a body or a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub enum Packing {
     Brotli,
     /// RFC 8878.
     Zstd,
+    /// The .xz file format.
+    Xz,
+    /// What bzip2 writes.
+    Bzip2,
 }
 
 impl Packing {
@@ -48,6 +54,8 @@ impl Packing {
         match first {
             [0x1f, 0x8b, 8, _] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X'] => Some(Self::Xz),
+            [b'B', b'Z', b'h', b'1'..=b'9'] => Some(Self::Bzip2),
             _ => None,
         }
     }
@@ -58,6 +66,8 @@ impl Packing {
             Self::Gzip | Self::Deflate => 48 << 10,
             Self::Brotli => 17 << 20,
             Self::Zstd => 9 << 20,
+            Self::Xz => XZ_MEMORY,
+            Self::Bzip2 => 4 << 20,
         }
     }
 }
@@ -104,7 +114,13 @@ impl Inflater {
         let mut input = PartialBuffer::new(&self.input[..]);
         let mut output = WriteBuffer::new_initialized(&mut self.output);
         if input.unwritten().is_empty() {
-            decoder.flush(&mut output)?;
+            match self.packing {
+                // These give what they hold back only when asked as if for more.
+                Packing::Xz | Packing::Bzip2 => self.ended = decoder.decode(&mut input, &mut output)?,
+                _ => {
+                    decoder.flush(&mut output)?;
+                }
+            }
         }
         while !self.ended && !input.unwritten().is_empty() && !output.has_no_spare_space() {
             let before = (input.written_len(), output.written_len());
@@ -143,13 +159,15 @@ fn decoder(packing: Packing, first: u8) -> Box<dyn DecodeV2 + Send> {
         Packing::Zstd => {
             Box::new(ZstdDecoder::new_with_params(&[DParameter::window_log_max(ZSTD_WINDOW_LOG)]))
         }
+        Packing::Xz => Box::new(XzDecoder::with_memlimit(XZ_MEMORY)),
+        Packing::Bzip2 => Box::new(BzDecoder::new()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use compression_codecs::{
-        BrotliEncoder, DeflateEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder,
+        BrotliEncoder, BzEncoder, DeflateEncoder, EncodeV2, GzipEncoder, XzEncoder, ZlibEncoder, ZstdEncoder,
         brotli::params::EncoderParams, core::Level,
     };
     use proptest::prelude::*;
@@ -167,6 +185,8 @@ mod tests {
                 Box::new(BrotliEncoder::new(EncoderParams::default().quality(Level::Precise(2))))
             }
             Packing::Zstd => Box::new(ZstdEncoder::new(3)),
+            Packing::Xz => Box::new(XzEncoder::new(Level::Precise(1))),
+            Packing::Bzip2 => Box::new(BzEncoder::new(Level::Fastest.into(), 0)),
         };
         let mut packed = Vec::new();
         let mut piece = vec![0; 4096];
@@ -200,7 +220,14 @@ mod tests {
     }
 
     fn packing() -> impl Strategy<Value = Packing> {
-        prop_oneof![Just(Packing::Gzip), Just(Packing::Deflate), Just(Packing::Brotli), Just(Packing::Zstd)]
+        prop_oneof![
+            Just(Packing::Gzip),
+            Just(Packing::Deflate),
+            Just(Packing::Brotli),
+            Just(Packing::Zstd),
+            Just(Packing::Xz),
+            Just(Packing::Bzip2),
+        ]
     }
 
     proptest! {
@@ -240,11 +267,27 @@ mod tests {
     }
 
     #[test]
+    fn an_xz_dictionary_of_more_than_16_mib_is_refused() {
+        let pack_at = |level| {
+            let mut encoder = XzEncoder::new(Level::Precise(level));
+            let mut packed = vec![0; 4096];
+            let mut output = WriteBuffer::new_initialized(&mut packed);
+            encoder.encode(&mut PartialBuffer::new(&b"MDMP"[..]), &mut output).unwrap();
+            encoder.finish(&mut output).unwrap();
+            output.written().to_vec()
+        };
+        assert_eq!(inflate(Packing::Xz, &pack_at(7), 100).unwrap(), (b"MDMP".to_vec(), true));
+        assert!(inflate(Packing::Xz, &pack_at(8), 100).is_err());
+    }
+
+    #[test]
     fn the_packing_is_told_by_its_name_and_by_its_first_bytes() {
         assert_eq!(Packing::of_encoding(" GZIP"), Ok(Some(Packing::Gzip)));
         assert_eq!(Packing::of_encoding("identity"), Ok(None));
         assert_eq!(Packing::of_encoding("compress"), Err("compress"));
         assert_eq!(Packing::of_magic(*b"MDMP"), None);
         assert_eq!(Packing::of_magic([0x1f, 0x8b, 8, 0]), Some(Packing::Gzip));
+        assert_eq!(Packing::of_magic(*b"\xfd7zX"), Some(Packing::Xz));
+        assert_eq!(Packing::of_magic(*b"BZh9"), Some(Packing::Bzip2));
     }
 }

@@ -1,6 +1,12 @@
 //! Hands messages to a function in the same process, several at a time.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use epitaph_crash_model::Message;
 use futures_util::FutureExt;
@@ -14,6 +20,39 @@ use crate::{
 /// The pause after an engine was found to be down doubles from the first to the second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// More messages than this are not remembered as waiting for an engine; one that is forgotten waits once more.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// How the engines are doing, as far as messages tell.
+struct Health {
+    pause: Duration,
+    /// How many messages were handled.
+    done: u64,
+    /// Of messages that had to wait: how many had been handled then.
+    waited_at: HashMap<String, u64>,
+}
+
+impl Health {
+    fn succeeded(&mut self, id: &str) {
+        self.pause = SHORTEST_PAUSE;
+        self.done += 1;
+        self.waited_at.remove(id);
+    }
+
+    /// How long everything has to wait for an engine that this message found down. `None` if others were handled since
+    /// this message waited last: then it is this message that has a trouble of its own, and holds up nobody.
+    fn failed(&mut self, id: &str) -> Option<Duration> {
+        if self.waited_at.insert(id.to_owned(), self.done).is_some_and(|then| then < self.done) {
+            return None;
+        }
+        if self.waited_at.len() > MOST_REMEMBERED {
+            self.waited_at.clear();
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        Some(pause)
+    }
+}
 
 /// What messages are handed to.
 pub trait Handler: Send + Sync + 'static {
@@ -44,7 +83,8 @@ pub async fn consume<H: Handler>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut running = JoinSet::new();
-    let pause = Arc::new(std::sync::Mutex::new(SHORTEST_PAUSE));
+    let health = Health { pause: SHORTEST_PAUSE, done: 0, waited_at: HashMap::new() };
+    let health = Arc::new(Mutex::new(health));
     let heartbeat = consumer.visibility() / 3;
     loop {
         tokio::select! {
@@ -53,8 +93,8 @@ pub async fn consume<H: Handler>(
             Some(_) = running.join_next(), if !running.is_empty() => {}
             delivery = consumer.receive() => {
                 let Some(delivery) = delivery else { break };
-                let (handler, pause) = (Arc::clone(&handler), Arc::clone(&pause));
-                running.spawn(async move { settle(delivery, &*handler, max_attempts, heartbeat, &pause).await });
+                let (handler, health) = (Arc::clone(&handler), Arc::clone(&health));
+                running.spawn(async move { settle(delivery, &*handler, max_attempts, heartbeat, &health).await });
             }
         }
     }
@@ -66,9 +106,12 @@ async fn settle<H: Handler>(
     handler: &H,
     max_attempts: u32,
     heartbeat: Duration,
-    pause: &std::sync::Mutex<Duration>,
+    health: &Mutex<Health>,
 ) {
-    let outcome = match delivery.message() {
+    let message = delivery.message();
+    // What is no message is known by its place in the queue.
+    let id = message.as_ref().map_or_else(|_| delivery.place(), |message| message.id.clone());
+    let outcome = match message {
         Err(error) => Outcome::Dead(format!("not a message: {error}")),
         Ok(_) if delivery.attempt() > max_attempts => {
             Outcome::Dead(format!("its handler vanished {max_attempts} times"))
@@ -91,17 +134,23 @@ async fn settle<H: Handler>(
             keep_extending(&delivery, heartbeat, handler.bury(undeliverable)).await.err()
         }
     };
-    let Ok(mut pause) = pause.lock() else { return };
+    let mut health = health.lock().unwrap_or_else(PoisonError::into_inner);
     match trouble {
         None => {
-            *pause = SHORTEST_PAUSE;
+            health.succeeded(&id);
             delivery.done();
         }
-        Some(why) => {
-            tracing::warn!(why, pause = ?*pause, "an engine is down; pausing");
-            delivery.later(*pause);
-            *pause = (*pause * 2).min(LONGEST_PAUSE);
-        }
+        Some(why) => match health.failed(&id) {
+            Some(pause) => {
+                tracing::warn!(why, ?pause, "an engine is down; pausing");
+                delivery.later(pause);
+            }
+            None => {
+                tracing::warn!(id, why, attempt = delivery.attempt(), "an engine fails this message alone");
+                // Dropped without a verdict: it comes again on its own, and the attempt counts.
+                drop(delivery);
+            }
+        },
     }
 }
 

@@ -261,6 +261,51 @@ async fn every_verdict_of_a_handler_has_its_consequence() {
     assert_eq!(reasons, ["its own fault", "its handler vanished 2 times"].into());
 }
 
+/// Handles all but one, of which it says that an engine is down.
+#[derive(Default)]
+struct Picky {
+    buried: tokio::sync::Notify,
+    handled: Mutex<u32>,
+}
+
+impl Handler for Picky {
+    async fn handle(&self, message: Message, _: u32) -> Outcome {
+        if message.id == "picked" {
+            return Outcome::Later("its object cannot be read".into());
+        }
+        *self.handled.lock().unwrap() += 1;
+        Outcome::Done
+    }
+
+    async fn bury(&self, _: Undeliverable) -> Result<(), String> {
+        self.buried.notify_one();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_an_engine_fails_alone_holds_up_no_other_and_uses_up_its_attempts() {
+    let directory = tempfile::tempdir().unwrap();
+    let producer = producer(directory.path());
+    producer.send(&message("picked")).await.unwrap();
+    let picky = Arc::new(Picky::default());
+    let (stop, stopped) = watch::channel(false);
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn(consume(consumer(directory.path()), Arc::clone(&picky), 2, stopped));
+    let others = async {
+        for number in 0.. {
+            producer.send(&message(&number.to_string())).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = others => {}
+        () = picky.buried.notified() => {}
+    }
+    assert!(*picky.handled.lock().unwrap() > 2);
+    stop.send(true).unwrap();
+    running.join_all().await;
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }

@@ -6,13 +6,18 @@
 //! same code (`name`). It reads nothing but its input, and keeps no absolute address: the same crash in a process that
 //! was loaded elsewhere has the same signature.
 //!
+//! A crash of a language with exceptions has the exception's type before its frames, and of these only the game's own
+//! where the client tells which they are; one without telling frames is named by what it says. A client's own
+//! fingerprint goes before all of that.
+//!
 //! The rules have a version. A change that could give one crash another signature is a new version, because a
 //! signature that is stored once must mean the same for ever.
 
+mod exception;
 mod name;
 mod rules;
 
-use epitaph_crash_model::{Frame, Kind, Signature, SignatureId, SignatureStep, StepDecision};
+use epitaph_crash_model::{Exception, Frame, Kind, Signature, SignatureId, SignatureStep, StepDecision};
 use sha2::{Digest, Sha256};
 
 use crate::rules::{Effect, Rule};
@@ -33,7 +38,7 @@ const MACHINERY: usize = 64;
 const UNKNOWN: &str = "unknown";
 
 /// A crash as far as its signature depends on it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Unsigned<'a> {
     /// The frames of the thread that ended the process, from the innermost call outwards.
     pub frames: &'a [Frame],
@@ -41,17 +46,63 @@ pub struct Unsigned<'a> {
     pub kind: Kind,
     /// The system's word for the end; it names the crash where no frame does.
     pub reason: Option<&'a str>,
+    /// The exceptions, the one that ended it first.
+    pub exceptions: &'a [Exception],
+    /// What the program said, apart from any exception; it names the crash where no frame and no exception does.
+    pub message: Option<&'a str>,
+    /// Names that the client groups by. Where one of them is `{{ default }}`, what would name the crash without them
+    /// takes its place.
+    pub fingerprint: &'a [String],
 }
 
 /// Signs a crash. The same input gives the same signature; every input gives one.
 pub fn sign(crash: &Unsigned<'_>) -> Signature {
-    let (names, steps) = choose(crash.frames);
-    if names.iter().any(|name| name != UNKNOWN) {
+    let (names, steps) = by_rules(crash);
+    if crash.fingerprint.iter().all(|part| is_default(part)) {
         return signature(&names, steps);
     }
+    let parts = crash.fingerprint.iter().flat_map(|part| match is_default(part) {
+        true => names.clone(),
+        false => vec![part.trim().to_owned()],
+    });
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return signature(&names, steps);
+    }
+    let asks_for_ours = crash.fingerprint.iter().any(|part| is_default(part));
+    let steps = if asks_for_ours { steps } else { Vec::new() };
+    // A client's names may be those of functions; what hashes them must not be what hashes frames.
+    identified(&["\u{1}fingerprint"], &parts, steps)
+}
+
+/// Whether a part of a client's fingerprint asks for the name that a crash has without it.
+pub fn is_default(part: &str) -> bool {
+    let inner = part.trim().strip_prefix("{{").and_then(|part| part.strip_suffix("}}"));
+    inner.is_some_and(|inner| inner.trim() == "default")
+}
+
+/// The names of a crash that has no fingerprint, and what became of its frames.
+fn by_rules(crash: &Unsigned<'_>) -> (Vec<String>, Vec<SignatureStep>) {
+    let naming = exception::naming(crash.exceptions);
+    let names_of = if naming.is_some() { exception::frame_name } else { name::of };
+    let (mut names, mut steps) = choose(crash.frames, names_of, true);
+    // The game's own frames may all be machinery, or only where it begins: then all frames count.
+    if !exception::tell(&names) {
+        (names, steps) = choose(crash.frames, names_of, false);
+    }
+    let telling = names.iter().any(|name| name != UNKNOWN);
+    if let Some((exception, kind)) = naming {
+        let said = exception.message.as_deref().filter(|_| !telling).and_then(exception::shape);
+        let rest = if telling { names } else { said.into_iter().collect() };
+        return ([kind].into_iter().chain(rest).collect(), steps);
+    }
+    if telling {
+        return (names, steps);
+    }
     // Nothing but wild addresses says nothing of the cause; crashes of every cause would fall together.
-    let reason = crash.reason.map(str::trim).filter(|reason| !reason.is_empty());
-    signature(&[reason.unwrap_or(crash.kind.as_str()).to_owned()], steps)
+    let reason = crash.reason.map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
+    let name = crash.message.and_then(exception::shape).or(reason);
+    (vec![name.unwrap_or_else(|| crash.kind.as_str().to_owned())], steps)
 }
 
 /// The signature of a crash whose payload could not be read. All of one class fall together.
@@ -61,9 +112,11 @@ pub fn unreadable(class: &str) -> Signature {
     signature(&[format!("unreadable: {class}")], Vec::new())
 }
 
-/// The names that are used, and what became of every frame that was looked at.
-fn choose(frames: &[Frame]) -> (Vec<String>, Vec<SignatureStep>) {
-    let named: Vec<String> = frames.iter().take(MACHINERY).map(name::of).collect();
+/// The names that are used, and what became of every frame that was looked at. With `own`, only the game's own frames
+/// are used, if the client says of any that it is.
+fn choose(frames: &[Frame], name_of: fn(&Frame) -> String, own: bool) -> (Vec<String>, Vec<SignatureStep>) {
+    let own = own && frames.iter().any(|frame| frame.in_app == Some(true));
+    let named: Vec<String> = frames.iter().take(MACHINERY).map(name_of).collect();
     let cause = named.iter().enumerate().take_while(|(_, name)| !ends(name)).filter_map(explains).last();
 
     let mut names: Vec<String> = Vec::new();
@@ -74,13 +127,15 @@ fn choose(frames: &[Frame]) -> (Vec<String>, Vec<SignatureStep>) {
             step(StepDecision::Skipped, format!("called by frame {outer}: {}", rule.because));
             continue;
         }
-        let name = named.get(index).cloned().unwrap_or_else(|| name::of(frame));
+        let name = named.get(index).cloned().unwrap_or_else(|| name_of(frame));
         let rule = frame.function.as_ref().and_then(|_| rules::matching(&name));
         if let Some(rule) = rule {
             step(StepDecision::Skipped, rule.because.to_owned());
             if rule.effect == Effect::End {
                 break;
             }
+        } else if own && frame.in_app != Some(true) {
+            step(StepDecision::Skipped, "not the game's own code, as the client tells".to_owned());
         } else if name == UNKNOWN && names.last().is_some_and(|last| last == UNKNOWN) {
             step(
                 StepDecision::Skipped,
@@ -118,9 +173,15 @@ fn used_because(frame: &Frame, name: &str) -> String {
 }
 
 fn signature(names: &[String], steps: Vec<SignatureStep>) -> Signature {
+    identified(&[], names, steps)
+}
+
+/// A signature whose id is made of `before` and its names.
+fn identified(before: &[&str], names: &[String], steps: Vec<SignatureStep>) -> Signature {
+    let hashed: Vec<&str> = before.iter().copied().chain(names.iter().map(String::as_str)).collect();
     let mut hash = Sha256::new();
     hash.update(format!("{RULES}\0"));
-    hash.update(names.join("\0"));
+    hash.update(hashed.join("\0"));
     let digest: [u8; 32] = hash.finalize().into();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);

@@ -9,7 +9,8 @@ fn function(name: &str) -> Frame {
 
 fn text(names: &[&str]) -> String {
     let frames: Vec<Frame> = names.iter().map(|name| function(name)).collect();
-    sign(&Unsigned { frames: &frames, kind: Kind::Crash, reason: Some("SIGSEGV") }).text
+    sign(&Unsigned { frames: &frames, kind: Kind::Crash, reason: Some("SIGSEGV"), ..Unsigned::default() })
+        .text
 }
 
 #[test]
@@ -55,7 +56,9 @@ fn nothing_outside_of_a_threads_beginning_is_part_of_the_name() {
 
 #[test]
 fn a_crash_without_telling_frames_is_named_by_its_reason_and_else_by_its_kind() {
-    let sign = |frames: &[Frame], reason| sign(&Unsigned { frames, kind: Kind::Hang, reason }).text;
+    let sign = |frames: &[Frame], reason| {
+        sign(&Unsigned { frames, kind: Kind::Hang, reason, ..Unsigned::default() }).text
+    };
     assert_eq!(sign(&[function("abort")], Some("SIGABRT")), "SIGABRT");
     assert_eq!(sign(&[Frame::default()], Some("SIGSEGV / SEGV_MAPERR")), "SIGSEGV / SEGV_MAPERR");
     assert_eq!(sign(&[], None), "hang");
@@ -66,14 +69,14 @@ fn a_crash_without_telling_frames_is_named_by_its_reason_and_else_by_its_kind() 
 fn a_jump_to_a_wild_address_is_part_of_the_name_once() {
     let wild = Frame { address: Address(0x10), ..Frame::default() };
     let frames = [wild.clone(), wild, function("Actor::Tick")];
-    let signature = sign(&Unsigned { frames: &frames, kind: Kind::Crash, reason: None });
+    let signature = sign(&Unsigned { frames: &frames, ..Unsigned::default() });
     assert_eq!(signature.text, "unknown | Actor::Tick");
 }
 
 #[test]
 fn every_frame_that_was_looked_at_is_explained() {
     let frames = ["raise", "abort", "free", "a", "b", "c", "d"].map(function);
-    let signature = sign(&Unsigned { frames: &frames, kind: Kind::Crash, reason: None });
+    let signature = sign(&Unsigned { frames: &frames, ..Unsigned::default() });
     let decisions: Vec<_> = signature.steps.iter().map(|step| (step.frame, step.decision)).collect();
     use StepDecision::{Skipped, Used};
     assert_eq!(decisions, [(0, Skipped), (1, Skipped), (2, Skipped), (3, Used), (4, Used), (5, Used)]);
@@ -87,7 +90,7 @@ fn every_frame_that_was_looked_at_is_explained() {
 #[test]
 fn the_id_is_the_hash_of_the_version_and_the_names() {
     let frames = ["a", "b"].map(function);
-    let signature = sign(&Unsigned { frames: &frames, kind: Kind::Crash, reason: None });
+    let signature = sign(&Unsigned { frames: &frames, ..Unsigned::default() });
     // printf '1\0a\0b' | sha256sum
     assert_eq!(signature.id.to_string(), "1b86653c3d110bf6b74859137ba6b1d4");
     assert_eq!(signature.rules, 1);
@@ -102,7 +105,7 @@ fn unreadable_crashes_of_one_class_have_one_signature() {
 #[test]
 fn a_text_that_is_cut_still_has_an_id_of_its_own() {
     let long = |end: &str| [function(&format!("{}{end}", "ü".repeat(400)))];
-    let sign = |frames: &[Frame]| sign(&Unsigned { frames, kind: Kind::Crash, reason: None });
+    let sign = |frames: &[Frame]| sign(&Unsigned { frames, ..Unsigned::default() });
     let (one, other) = (sign(&long("a")), sign(&long("b")));
     assert_eq!(one.text.chars().count(), LONGEST_TEXT);
     assert_eq!(one.text, other.text);
@@ -158,7 +161,7 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
 proptest! {
     #[test]
     fn every_input_is_signed_and_alike_each_time(frames in frames(), reason in prop::option::of(any::<String>())) {
-        let crash = Unsigned { frames: &frames, kind: Kind::Crash, reason: reason.as_deref() };
+        let crash = Unsigned { frames: &frames, kind: Kind::Crash, reason: reason.as_deref(), ..Unsigned::default() };
         let signature = sign(&crash);
         prop_assert_eq!(&signature, &sign(&crash));
         prop_assert!(!signature.text.is_empty());
@@ -174,7 +177,7 @@ proptest! {
             .iter()
             .map(|frame| Frame { address: Address(frame.address.0.wrapping_add(slide)), ..frame.clone() })
             .collect();
-        let sign = |frames: &[Frame]| sign(&Unsigned { frames, kind: Kind::Crash, reason: None });
+        let sign = |frames: &[Frame]| sign(&Unsigned { frames, ..Unsigned::default() });
         prop_assert_eq!(sign(&frames), sign(&moved));
     }
 

@@ -6,5 +6,6 @@
 pub mod crash;
 pub mod crashpad;
 mod synth;
+pub mod unreal;
 
 pub use synth::*;

@@ -315,7 +315,8 @@ pub(crate) fn crash(dice: &mut Dice, project: ProjectId, number: u64, now: Times
         last.trust = Trust::Scan;
     }
 
-    let signature = sign(&Unsigned { frames: &frames, kind: way.kind, reason: Some(way.reason) });
+    let signature =
+        sign(&Unsigned { frames: &frames, kind: way.kind, reason: Some(way.reason), ..Unsigned::default() });
     let waiting = |name: &str, id: u64| Thread {
         id,
         name: Some(name.to_owned()),
@@ -437,12 +438,13 @@ pub(crate) fn showcase(project: ProjectId, now: Timestamp) -> Vec<(Crash, &'stat
         .annotations
         .insert("<img src=x onerror=alert(1)>".to_owned(), "\u{202e}\0\x1b[31m</td><script>".repeat(300));
     hostile.signature =
-        sign(&Unsigned { frames: &hostile.threads[2].frames, kind: hostile.kind, reason: None });
+        sign(&Unsigned { frames: &hostile.threads[2].frames, kind: hostile.kind, ..Unsigned::default() });
 
     let mut deep = made(2);
     let frame = deep.threads[2].frames[0].clone();
     deep.threads[2].frames = vec![frame; 10_000];
-    deep.signature = sign(&Unsigned { frames: &deep.threads[2].frames, kind: deep.kind, reason: None });
+    deep.signature =
+        sign(&Unsigned { frames: &deep.threads[2].frames, kind: deep.kind, ..Unsigned::default() });
 
     vec![(unreadable, "unreadable"), (hostile, "hostile"), (deep, "a deep stack")]
 }

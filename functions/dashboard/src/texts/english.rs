@@ -175,6 +175,7 @@ pub(crate) const ENGLISH: Texts = Texts {
         StepDecision::Skipped => "skipped",
     },
     note: |reason| match reason {
+        NoteReason::NotReadable => "what it says could not be read; the file itself was kept",
         NoteReason::NotKeptByRule => "a rule of this project: it was counted, and the file not kept",
         NoteReason::FileTooLarge => "the file was larger than one file may be",
         NoteReason::TooManyFiles => "there were more files than a report may have",

@@ -178,6 +178,7 @@ pub(crate) const KOREAN: Texts = Texts {
         StepDecision::Skipped => "제외",
     },
     note: |reason| match reason {
+        NoteReason::NotReadable => "내용을 읽을 수 없어 파일만 보관했습니다",
         NoteReason::NotKeptByRule => "프로젝트 규칙에 따라 집계만 하고 파일은 보관하지 않았습니다",
         NoteReason::FileTooLarge => "파일 하나의 크기 제한을 넘었습니다",
         NoteReason::TooManyFiles => "리포트에 넣을 수 있는 파일 수를 넘었습니다",

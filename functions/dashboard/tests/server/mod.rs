@@ -167,7 +167,7 @@ pub fn crash(function: &str) -> Crash {
         ..Frame::default()
     };
     let id = CrashId::new();
-    let signature = sign(&Unsigned { frames: &[], kind: Kind::Crash, reason: None });
+    let signature = sign(&Unsigned { frames: &[], ..Unsigned::default() });
     let mut crash = Crash {
         client: Some("Crashpad/1.0".to_owned()),
         occurred_at: Some(id.accepted_at()),
@@ -213,5 +213,6 @@ pub fn sign_again(crash: &mut Crash) {
         frames: &crash.threads[1].frames,
         kind: crash.kind,
         reason: crash.reason.as_deref(),
+        ..Unsigned::default()
     });
 }

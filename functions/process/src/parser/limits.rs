@@ -33,7 +33,7 @@ impl Limits {
         .into()
     }
 
-    /// Limits this process, for good: it may read the dump, compute, and write to the pipes that it was given.
+    /// Limits what this process may use, for good. What it may reach is limited when the dump is open.
     pub(crate) fn apply(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         rustix::thread::set_no_new_privs(true)?;

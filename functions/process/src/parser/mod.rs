@@ -3,6 +3,7 @@
 
 mod annotations;
 mod bounds;
+mod confine;
 mod convert;
 mod limits;
 mod symbols;

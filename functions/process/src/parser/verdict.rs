@@ -25,7 +25,11 @@ pub(super) fn of(dump: &Path) -> io::Result<Verdict> {
     let mut start = [0; 4];
     let length = File::open(dump)?.read(&mut start)?;
     let parsed = match Minidump::read_path(dump) {
-        Ok(dump) => parse(&dump)?,
+        Ok(dump) => {
+            // Nothing but the header has been looked at so far.
+            super::confine::close_the_doors();
+            parse(&dump)?
+        }
         Err(error @ (Error::FileNotFound | Error::IoError)) if length > 0 => {
             return Err(io::Error::other(error));
         }

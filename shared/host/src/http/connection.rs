@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    HttpSettings,
-    phase::{Phase, Watch},
+    HttpSettings, first_request,
+    phase::{Expired, Phase, Watch},
     service::{Exchange, Host},
     stream::Stream,
 };
@@ -48,6 +48,9 @@ const HTTP2_PING: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
+/// What a client reads whose header does not end in time.
+const TOO_SLOW: &str = "the header of the request came too slowly: expected its end within seconds\n";
+
 type Draining = watch::Receiver<bool>;
 
 pub(super) async fn run(socket: TcpStream, host: Arc<Host>, settings: Arc<HttpSettings>, draining: Draining) {
@@ -57,9 +60,18 @@ pub(super) async fn run(socket: TcpStream, host: Arc<Host>, settings: Arc<HttpSe
     let mut socket = socket;
     let Some(first) = first_bytes(&mut socket, header_end, draining.clone()).await else { return };
     let multiplexed = first.as_ref() == PREFACE;
+    let (first, last) = if multiplexed {
+        (first, false)
+    } else {
+        let head = first_request::read(&mut socket, first, HTTP1_BUFFER);
+        match timeout_at(header_end, head).await {
+            Ok(head) => (head.bytes, head.last),
+            Err(_) => return refuse_slow(socket, draining).await,
+        }
+    };
     let phase = Phase::new(header_end, settings.header_time, settings.keep_alive, multiplexed);
     let stream = Stream::new(socket, first, Arc::clone(&phase));
-    let exchange = Exchange::new(host, Arc::clone(&phase));
+    let exchange = Exchange::new(host, Arc::clone(&phase), last);
     // Boxed, so that a connection that has sent nothing holds nothing but its socket and a timer.
     if multiplexed {
         Box::pin(http2(stream, exchange, phase, draining)).await;
@@ -101,11 +113,20 @@ async fn http1(stream: Stream, exchange: Exchange, phase: Arc<Phase>, draining: 
     let mut connection = http1::Builder::new()
         .max_buf_size(HTTP1_BUFFER)
         .header_read_timeout(None)
+        // A client that closes its half has sent all it has, and may be gone without waiting for an answer. Without
+        // this, hyper would drop the handler that is just making its report durable.
+        .half_close(true)
+        // Crashpad without libcurl looks for `Content-Length` in these very letters.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), exchange);
     let may_still_send = match drive(&mut connection, &phase, draining.clone()).await {
         Ended::Done => phase.body_was_left(),
         Ended::Broken(error) => error.is_parse(),
-        Ended::Cut => return,
+        Ended::Cut(Expired::Header) => {
+            let socket = connection.into_parts().io.into_inner().into_socket();
+            return refuse_slow(socket, draining).await;
+        }
+        Ended::Cut(Expired::KeepAlive | Expired::Write) => return,
     };
     let mut socket = connection.into_parts().io.into_inner().into_socket();
     let _ = socket.shutdown().await;
@@ -159,7 +180,7 @@ impl Driven for http2::Connection<TokioIo<Stream>, Exchange, TokioExecutor> {
 enum Ended {
     Done,
     Broken(hyper::Error),
-    Cut,
+    Cut(Expired),
 }
 
 /// Runs a connection until it ends, its phase has lasted too long, or a drain is over.
@@ -188,10 +209,23 @@ async fn drive(connection: &mut impl Driven, phase: &Arc<Phase>, mut draining: D
         }
         watch.poll(context).map(|expired| {
             tracing::debug!(?expired, "a connection was cut");
-            Ended::Cut
+            Ended::Cut(expired)
         })
     })
     .await
+}
+
+/// Answers a header that does not end, and closes. hyper answers only what it has a request for.
+async fn refuse_slow(mut socket: TcpStream, draining: Draining) {
+    let length = TOO_SLOW.len();
+    let answer = format!(
+        "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{TOO_SLOW}"
+    );
+    // It fits into the socket's buffer; a client that has not even room there is not waited for.
+    if socket.try_write(answer.as_bytes()).is_ok() && socket.shutdown().await.is_ok() {
+        linger(&mut socket, draining).await;
+    }
 }
 
 /// Takes what a client still sends after its answer, and throws it away. Closing at once would reset the connection,

@@ -1,6 +1,7 @@
 //! The HTTP server: hyper with its connections watched, capped and drained.
 
 mod connection;
+mod first_request;
 mod phase;
 mod service;
 mod signals;

@@ -15,7 +15,10 @@ use std::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE},
+};
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
     service::Service,
@@ -24,6 +27,8 @@ use tower::Service as _;
 
 use super::phase::{InFlight, Phase};
 use crate::metrics::Metrics;
+
+const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Put into an answer's extensions by a router of the one process, it says which function the answer is counted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +51,12 @@ impl Host {
         let mut router = self.router.clone();
         // A router's state outlives a panic in a handler just as it outlives a handler that is dropped half way.
         let answer = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await;
-        let answer = answer.map_or_else(
+        let mut answer = answer.map_or_else(
             |_| text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"),
             |answer| answer.unwrap_or_else(|never| match never {}),
         );
+        // A router's own 404 says nothing of what it is; no client should have to guess.
+        answer.headers_mut().entry(CONTENT_TYPE).or_insert(PLAIN_TEXT);
         let function = answer.extensions().get().map_or(self.function, |&FunctionName(name)| name);
         self.metrics.answered(function, answer.status().as_u16(), started.elapsed());
         answer
@@ -72,7 +79,7 @@ impl Host {
 fn text(status: StatusCode, body: &'static str) -> Response<Body> {
     let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer.headers_mut().insert(CONTENT_TYPE, PLAIN_TEXT);
     answer
 }
 
@@ -81,11 +88,13 @@ fn text(status: StatusCode, body: &'static str) -> Response<Body> {
 pub(super) struct Exchange {
     host: Arc<Host>,
     phase: Arc<Phase>,
+    /// The connection ends with its first answer.
+    last: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(host: Arc<Host>, phase: Arc<Phase>) -> Self {
-        Self { host, phase }
+    pub(super) fn new(host: Arc<Host>, phase: Arc<Phase>, last: bool) -> Self {
+        Self { host, phase, last }
     }
 }
 
@@ -98,6 +107,7 @@ impl Service<Request<Incoming>> for Exchange {
         let in_flight = self.phase.begin();
         let host = Arc::clone(&self.host);
         let phase = Arc::clone(&self.phase);
+        let last = self.last;
         let request = request.map(|body| {
             // Most requests without a body need no watching.
             if body.is_end_stream() {
@@ -107,7 +117,10 @@ impl Service<Request<Incoming>> for Exchange {
             }
         });
         Box::pin(async move {
-            let answer = host.answer(request).await;
+            let mut answer = host.answer(request).await;
+            if last {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(answer.map(|body| AnswerBody { body, _in_flight: in_flight }))
         })
     }

@@ -25,7 +25,8 @@ pub struct Limits {
     pub annotation_name: u64,
     /// The value of one annotation (`EPITAPH_LIMIT_ANNOTATION_VALUE`).
     pub annotation_value: u64,
-    /// Names and values of all annotations of one report (`EPITAPH_LIMIT_ANNOTATION_TOTAL`).
+    /// Names and values of all annotations of one report, as they are in JSON (`EPITAPH_LIMIT_ANNOTATION_TOTAL`); at
+    /// most a quarter of what the queue takes in one message.
     pub annotation_total: u64,
     /// Payloads of one report that travel inside its message; larger ones go to the bucket (`EPITAPH_LIMIT_INLINE`).
     pub inline: u64,

@@ -11,7 +11,10 @@ use std::{
 
 use epitaph_crash_model::Message;
 
-use super::{create_directory, state::State, sync_directory};
+use super::{INCOMING, NEW, create_directory, state::State, sync_directory};
+
+/// A file that a producer has not locked after so long belongs to no living one.
+const STALE: Duration = Duration::from_secs(3600);
 
 /// How a consumer hands out.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +111,10 @@ impl Consumer {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Taken(directory.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        if let Err(error) = remove_stale_files(directory) {
+            // The queue is not usable now, and may be soon: until then producers park their messages elsewhere.
+            tracing::warn!(%error, "the queue's files cannot be listed");
+        }
         let state = State::open(directory, settings).map_err(failed)?;
         let (commands, inbox) = mpsc::channel();
         let (outbox, deliveries) = tokio::sync::mpsc::channel(settings.in_flight.max(1));
@@ -133,6 +140,24 @@ impl Consumer {
     }
 }
 
+/// Removes files of producers that died before they had their lock: nothing was ever written to them. One that is being
+/// made right now is younger than an hour.
+fn remove_stale_files(directory: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(directory.join(INCOMING)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_new = Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == NEW);
+        let old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > STALE);
+        if is_new && old {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl Delivery {
     /// The message.
     ///
@@ -150,6 +175,11 @@ impl Delivery {
     /// How often this message was handed out, this time included.
     pub fn attempt(&self) -> u32 {
         self.receipt.times
+    }
+
+    /// Where it lies in the queue: the same for every handing-out of this message.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.receipt.file, self.receipt.offset)
     }
 
     /// It was handled: forget it.
@@ -214,10 +244,7 @@ impl Thread {
     }
 
     fn obey(&mut self, command: Command) {
-        if let Err(error) = self.state.obey(command, Instant::now()) {
-            // The message is handed out again after a restart; whoever handles it has seen it before.
-            tracing::error!(%error, "the queue's journal cannot be written");
-        }
+        self.state.obey(command, Instant::now());
     }
 
     fn turn(&mut self) -> io::Result<Duration> {

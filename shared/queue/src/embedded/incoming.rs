@@ -49,9 +49,20 @@ impl Incoming {
         Ok(names)
     }
 
+    /// Opens a file that a producer may still write to.
     pub(super) fn open(queue: &Path, name: String) -> io::Result<Self> {
         let path = queue.join(INCOMING).join(&name).with_extension(LOG);
         let file = File::open(&path)?;
+        let mut magic = [0; MAGIC.len()];
+        match file.read_exact_at(&mut magic, 0) {
+            Ok(()) if magic == *MAGIC || magic == [0; MAGIC.len()] => {}
+            Ok(()) => {
+                return Err(io::Error::other("it is of another version of the queue, or none of its files"));
+            }
+            // A power cut before anything of it was acknowledged; it ends here, and is removed as done.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(error),
+        }
         Ok(Self { name, path, file, next: MAGIC.len() as u64, finished: false, damaged: false })
     }
 
@@ -171,8 +182,13 @@ impl Incoming {
         }
     }
 
+    /// To be kept for a look when it is done.
+    pub(super) fn mark_damaged(&mut self) {
+        self.damaged = true;
+    }
+
     /// Removes the file, of which everything is done; a damaged one is put aside instead.
-    pub(super) fn remove(self, queue: &Path) -> io::Result<()> {
+    pub(super) fn remove(&self, queue: &Path) -> io::Result<()> {
         if !self.damaged {
             return fs::remove_file(&self.path);
         }

@@ -56,17 +56,21 @@ impl Journal {
         Ok((Self { path, file, grown: u64::MAX }, files))
     }
 
-    pub(super) fn done(&mut self, file: &str, offset: u64) -> io::Result<()> {
-        self.append(&format!("done {file} {offset} .\n"))
+    pub(super) fn done(&mut self, file: &str, offset: u64) {
+        self.append(&format!("done {file} {offset} .\n"));
     }
 
-    pub(super) fn tried(&mut self, file: &str, offset: u64, times: u32) -> io::Result<()> {
-        self.append(&format!("tried {file} {offset} {times} .\n"))
+    pub(super) fn tried(&mut self, file: &str, offset: u64, times: u32) {
+        self.append(&format!("tried {file} {offset} {times} .\n"));
     }
 
-    fn append(&mut self, line: &str) -> io::Result<()> {
+    fn append(&mut self, line: &str) {
         self.grown = self.grown.saturating_add(line.len() as u64);
-        self.file.write_all(line.as_bytes())
+        if let Err(error) = self.file.write_all(line.as_bytes()) {
+            tracing::error!(%error, "the queue's journal cannot be written; it is rewritten as soon as that works");
+            // What was written of the line would spoil the next one.
+            self.grown = u64::MAX;
+        }
     }
 
     pub(super) fn wants_rewriting(&self) -> bool {
@@ -137,10 +141,10 @@ mod tests {
         let (mut journal, files) = Journal::open(directory.path()).unwrap();
         assert!(files.is_empty() && journal.wants_rewriting());
         journal.rewrite([("gone", &Progress::default())].into_iter()).unwrap();
-        journal.tried("a", 8, 1).unwrap();
-        journal.tried("a", 80, 2).unwrap();
-        journal.done("a", 8).unwrap();
-        journal.append("done a 8").unwrap();
+        journal.tried("a", 8, 1);
+        journal.tried("a", 80, 2);
+        journal.done("a", 8);
+        journal.append("done a 8");
         drop(journal);
         let (mut journal, files) = Journal::open(directory.path()).unwrap();
         let expected = Progress { below: 0, done: [8].into(), tried: [(80, 2)].into() };
@@ -148,7 +152,7 @@ mod tests {
         journal
             .rewrite(files.iter().filter(|(name, _)| *name == "a").map(|(name, p)| (name.as_str(), p)))
             .unwrap();
-        journal.done("a", 80).unwrap();
+        journal.done("a", 80);
         let (_, files) = Journal::open(directory.path()).unwrap();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a"]);
         assert_eq!(files["a"].done, [8, 80].into());

@@ -29,6 +29,7 @@ mod state;
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -43,7 +44,8 @@ const NEW: &str = "new";
 /// Creates a directory and those above it; adds to `unsynced` each that got a new entry. Syncing them all later costs one
 /// commit of the file system's journal, where syncing each at once costs one for each.
 fn create_directory(path: &Path, unsynced: &mut Vec<PathBuf>) -> io::Result<()> {
-    match fs::create_dir(path) {
+    // What crashes hold is nobody else's business.
+    match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

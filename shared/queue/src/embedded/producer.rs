@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, IoSlice, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
@@ -21,6 +21,8 @@ pub const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// A producer goes on to a new file when one has grown to this, so that what is done can be removed.
 const FULL_FILE: u64 = 64 * 1024 * 1024;
+/// At most so many messages wait for the disk.
+const LONGEST_QUEUE: usize = 1024;
 /// At most this much is written before a sync, so that the first in line does not wait for ever.
 const LARGEST_BATCH: usize = 8 * 1024 * 1024;
 
@@ -38,7 +40,7 @@ pub struct ProducerSettings {
 /// The producing side of the embedded queue. Its thread starts, and its file is made, with the first message.
 pub struct Producer {
     settings: ProducerSettings,
-    writer: Mutex<Option<mpsc::Sender<Job>>>,
+    writer: Mutex<Option<mpsc::SyncSender<Job>>>,
     on_sent: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -66,17 +68,17 @@ impl Producer {
         let _ = self.writer();
     }
 
-    fn writer(&self) -> io::Result<mpsc::Sender<Job>> {
+    fn writer(&self) -> io::Result<mpsc::SyncSender<Job>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(jobs) = &*writer {
             return Ok(jobs.clone());
         }
-        let (jobs, inbox) = mpsc::channel();
+        let (jobs, inbox) = mpsc::sync_channel(LONGEST_QUEUE);
         let settings = self.settings.clone();
         thread::Builder::new()
             .name("queue-writer".into())
             .stack_size(128 * 1024)
-            .spawn(move || Writer { settings, file: None }.run(&inbox))?;
+            .spawn(move || Writer { settings, file: None, parents_synced: false }.run(&inbox))?;
         Ok(writer.insert(jobs).clone())
     }
 
@@ -86,7 +88,10 @@ impl Producer {
         }
         let (answer, answered) = oneshot::channel();
         let jobs = self.writer().map_err(unavailable)?;
-        jobs.send(Job { message, answer }).map_err(|_| gone())?;
+        jobs.try_send(Job { message, answer }).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => unavailable(io::Error::other("the disk does not keep up")),
+            mpsc::TrySendError::Disconnected(_) => gone(),
+        })?;
         answered.await.unwrap_or_else(|_| Err(gone()))?;
         if let Some(wake) = &self.on_sent {
             wake();
@@ -121,6 +126,8 @@ fn gone() -> SendError {
 struct Writer {
     settings: ProducerSettings,
     file: Option<OpenFile>,
+    /// Whether the directories above the files were synced by this process, whoever made them.
+    parents_synced: bool,
 }
 
 struct OpenFile {
@@ -136,12 +143,17 @@ impl Writer {
         // The file is made before the first message is here. If that fails, the message will say so.
         self.file = self.open().ok();
         while let Ok(first) = inbox.recv() {
+            let mut bytes = first.message.len();
             let mut batch = vec![first];
-            let mut bytes = batch[0].message.len();
             while bytes < LARGEST_BATCH {
                 let Ok(next) = inbox.try_recv() else { break };
                 bytes += next.message.len();
                 batch.push(next);
+            }
+            // Whoever has given up waiting has parked the message elsewhere.
+            batch.retain(|job| !job.answer.is_closed());
+            if batch.is_empty() {
+                continue;
             }
             let written = self.write(&batch);
             for job in batch {
@@ -174,6 +186,7 @@ impl Writer {
                 sync_directory(directory)?;
             }
             open.unsynced.clear();
+            self.parents_synced = true;
         }
         // Only a file in which nothing failed is used again.
         self.file = Some(open);
@@ -199,9 +212,23 @@ impl Writer {
             created => created?,
         };
         // Locked before it gets the name that the consumer looks for: an unlocked log means a producer that is gone.
-        file.try_lock().map_err(io::Error::from)?;
-        file.write_all(record::MAGIC)?;
-        fs::rename(&new, &log)?;
+        let mut begin = || {
+            file.try_lock().map_err(io::Error::from)?;
+            file.write_all(record::MAGIC)?;
+            fs::rename(&new, &log)
+        };
+        if let Err(error) = begin() {
+            // A full disk fails so once a second, for as long as it is full.
+            let _ = fs::remove_file(&new);
+            return Err(error);
+        }
+        if !self.parents_synced {
+            // Another process may have made them and died before it synced them.
+            let above = incoming.ancestors().skip(1).take(2).map(Path::to_owned);
+            unsynced.extend(above.filter(|path| path.is_dir()));
+            unsynced.sort_unstable();
+            unsynced.dedup();
+        }
         unsynced.push(incoming);
         Ok(OpenFile { file, size: record::MAGIC.len() as u64, unsynced })
     }

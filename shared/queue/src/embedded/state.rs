@@ -18,6 +18,8 @@ const RETRY_STEP: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often the directory is searched for what other processes send.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a file that cannot be read is left alone.
+const UNREADABLE_FOR: Duration = Duration::from_secs(5);
 /// Producers come and go; at most this many of their files are held open.
 const OPEN_FILES: usize = 1024;
 
@@ -33,7 +35,6 @@ pub(super) struct State {
     journal: Journal,
     remembered: BTreeMap<String, Progress>,
     files: BTreeMap<String, OpenFile>,
-    out: usize,
     paused_until: Option<Instant>,
     searched_at: Option<Instant>,
 }
@@ -43,6 +44,8 @@ struct OpenFile {
     progress: Progress,
     pending: BTreeMap<u64, Pending>,
     ended: bool,
+    /// It could not be read; until then it is left alone.
+    unreadable_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -71,28 +74,28 @@ impl State {
             journal,
             remembered,
             files: BTreeMap::new(),
-            out: 0,
             paused_until: None,
             searched_at: None,
         })
     }
 
-    pub(super) fn obey(&mut self, command: Command, now: Instant) -> io::Result<()> {
+    /// Does what a command says. What the journal cannot be told is only forgotten by the next consumer, who then hands
+    /// out again what is done: the memory of this one is right all the same.
+    pub(super) fn obey(&mut self, command: Command, now: Instant) {
         let Command::Verdict(receipt, verdict) = command else {
             self.searched_at = None;
-            return Ok(());
+            return;
         };
-        let Some(file) = self.files.get_mut(&receipt.file) else { return Ok(()) };
-        let Some(pending) = file.pending.get(&receipt.offset).copied() else { return Ok(()) };
+        let Some(file) = self.files.get_mut(&receipt.file) else { return };
+        let Some(pending) = file.pending.get(&receipt.offset).copied() else { return };
         let is_out = matches!(pending, Pending::Out { times, .. } if times == receipt.times);
         match verdict {
             // Handled is handled, also when it took so long that the record was handed out again.
             Verdict::Done => {
-                self.out -= usize::from(matches!(pending, Pending::Out { .. }));
                 file.pending.remove(&receipt.offset);
                 file.progress.tried.remove(&receipt.offset);
                 file.progress.done.insert(receipt.offset);
-                self.journal.done(&receipt.file, receipt.offset)?;
+                self.journal.done(&receipt.file, receipt.offset);
             }
             _ if !is_out => {}
             Verdict::Extend => {
@@ -100,84 +103,120 @@ impl State {
                 file.pending.insert(receipt.offset, Pending::Out { times: receipt.times, until });
             }
             Verdict::Vanished => {
-                self.out -= 1;
                 let due = now + (RETRY_STEP * receipt.times).min(LONGEST_RETRY);
                 file.pending.insert(receipt.offset, Pending::Waiting { due });
             }
             Verdict::Later(delay) => {
-                self.out -= 1;
                 // An engine that is down uses up nobody's attempts.
                 let times = receipt.times - 1;
-                self.journal.tried(&receipt.file, receipt.offset, times)?;
                 file.progress.tried.insert(receipt.offset, times);
                 file.pending.insert(receipt.offset, Pending::Waiting { due: now + delay });
                 self.paused_until = Some(now + delay);
+                self.journal.tried(&receipt.file, receipt.offset, times);
             }
         }
-        Ok(())
     }
 
-    /// The next record that may be handed out now.
+    fn out(&self) -> usize {
+        let pending = self.files.values().flat_map(|file| file.pending.values());
+        pending.filter(|pending| matches!(pending, Pending::Out { .. })).count()
+    }
+
+    /// The next record that may be handed out now. A file that cannot be read holds up no other.
     pub(super) fn next(&mut self, now: Instant) -> io::Result<Option<Ready>> {
         self.take_back_overdue(now);
-        if self.out >= self.settings.in_flight || self.paused_until.is_some_and(|until| now < until) {
+        if self.out() >= self.settings.in_flight || self.paused_until.is_some_and(|until| now < until) {
             return Ok(None);
         }
         self.search(now)?;
-        let due = self.files.values().find_map(|file| {
-            let is_due = |pending: &Pending| matches!(pending, Pending::Waiting { due, .. } if *due <= now);
-            file.pending
-                .iter()
-                .find(|(_, pending)| is_due(pending))
-                .map(|(&offset, _)| (&file.incoming, offset))
-        });
-        if let Some((incoming, offset)) = due {
-            let name = incoming.name.clone();
-            if let Some(message) = incoming.read_again(offset)? {
-                return self.hand_out(name, offset, message, now).map(Some);
-            }
-            tracing::error!(file = name, offset, "a message could not be read again: the disk damaged it");
-            if let Some(file) = self.files.get_mut(&name) {
-                file.pending.remove(&offset);
+        let readable =
+            self.files.iter().filter(|(_, file)| file.unreadable_until.is_none_or(|until| until <= now));
+        let names: Vec<String> = readable.map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Some(ready) = self.or_pass_over(name, now, Self::next_due) {
+                return Ok(Some(ready));
             }
         }
-        let names: Vec<String> = self.files.keys().cloned().collect();
-        for name in names {
-            while let Some(file) = self.files.get_mut(&name).filter(|file| !file.ended) {
-                match file.incoming.read_next()? {
-                    Next::Record { offset, message } => {
-                        if !file.progress.done.contains(&offset) {
-                            return self.hand_out(name, offset, message, now).map(Some);
-                        }
-                    }
-                    Next::Wait => break,
-                    Next::End => file.ended = true,
-                }
+        for name in &names {
+            if let Some(ready) = self.or_pass_over(name, now, Self::next_unread) {
+                return Ok(Some(ready));
             }
         }
         Ok(None)
     }
 
-    fn hand_out(&mut self, name: String, offset: u64, message: Vec<u8>, now: Instant) -> io::Result<Ready> {
+    /// What `take` finds in a file; a file that fails is passed over for a while.
+    fn or_pass_over(
+        &mut self,
+        name: &str,
+        now: Instant,
+        take: impl Fn(&mut Self, &str, Instant) -> io::Result<Option<Ready>>,
+    ) -> Option<Ready> {
+        match take(self, name, now) {
+            Ok(ready) => ready,
+            Err(error) => {
+                tracing::error!(file = name, %error, "a file of the queue cannot be read; trying again in a while");
+                if let Some(file) = self.files.get_mut(name) {
+                    file.unreadable_until = Some(now + UNREADABLE_FOR);
+                }
+                None
+            }
+        }
+    }
+
+    fn next_due(&mut self, name: &str, now: Instant) -> io::Result<Option<Ready>> {
+        let Some(file) = self.files.get_mut(name) else { return Ok(None) };
+        let is_due = |pending: &Pending| matches!(pending, Pending::Waiting { due } if *due <= now);
+        let Some(offset) =
+            file.pending.iter().find(|(_, pending)| is_due(pending)).map(|(&offset, _)| offset)
+        else {
+            return Ok(None);
+        };
+        match file.incoming.read_again(offset)? {
+            Some(message) => Ok(Some(self.hand_out(name, offset, message, now))),
+            None => {
+                tracing::error!(
+                    file = name,
+                    offset,
+                    "a message could not be read again: the disk damaged it"
+                );
+                file.incoming.mark_damaged();
+                file.pending.remove(&offset);
+                Ok(None)
+            }
+        }
+    }
+
+    fn next_unread(&mut self, name: &str, now: Instant) -> io::Result<Option<Ready>> {
+        while let Some(file) = self.files.get_mut(name).filter(|file| !file.ended) {
+            match file.incoming.read_next()? {
+                Next::Record { offset, .. } if file.progress.done.contains(&offset) => {}
+                Next::Record { offset, message } => {
+                    return Ok(Some(self.hand_out(name, offset, message, now)));
+                }
+                Next::Wait => break,
+                Next::End => file.ended = true,
+            }
+        }
+        Ok(None)
+    }
+
+    fn hand_out(&mut self, name: &str, offset: u64, message: Vec<u8>, now: Instant) -> Ready {
         let mut times = 1;
-        if let Some(file) = self.files.get_mut(&name) {
+        if let Some(file) = self.files.get_mut(name) {
             times += file.progress.tried.get(&offset).copied().unwrap_or_default();
             file.progress.tried.insert(offset, times);
             file.pending.insert(offset, Pending::Out { times, until: now + self.settings.visibility });
         }
-        self.out += 1;
         // Before the handler sees it: if it kills this process, the next one must know.
-        self.journal.tried(&name, offset, times)?;
-        Ok(Ready { receipt: Receipt { file: name, offset, times }, message })
+        self.journal.tried(name, offset, times);
+        Ready { receipt: Receipt { file: name.to_owned(), offset, times }, message }
     }
 
     fn take_back_overdue(&mut self, now: Instant) {
         for pending in self.files.values_mut().flat_map(|file| file.pending.values_mut()) {
-            if let Pending::Out { until, .. } = *pending
-                && until <= now
-            {
+            if matches!(*pending, Pending::Out { until, .. } if until <= now) {
                 *pending = Pending::Waiting { due: now };
-                self.out -= 1;
             }
         }
     }
@@ -199,10 +238,22 @@ impl State {
             if self.files.contains_key(&name) {
                 continue;
             }
-            let mut incoming = Incoming::open(&self.directory, name.clone())?;
+            let mut incoming = match Incoming::open(&self.directory, name.clone()) {
+                Ok(incoming) => incoming,
+                Err(error) => {
+                    tracing::error!(file = name, %error, "a file of the queue cannot be opened; it is passed over");
+                    continue;
+                }
+            };
             let progress = self.remembered.remove(&name).unwrap_or_default();
             incoming.skip_to(progress.below);
-            let file = OpenFile { incoming, progress, pending: BTreeMap::new(), ended: false };
+            let file = OpenFile {
+                incoming,
+                progress,
+                pending: BTreeMap::new(),
+                ended: false,
+                unreadable_until: None,
+            };
             self.files.insert(name, file);
         }
         Ok(())
@@ -210,9 +261,16 @@ impl State {
 
     /// Removes the files of which everything is done, and keeps the journal small.
     pub(super) fn tidy(&mut self) -> io::Result<()> {
-        let done = self.files.extract_if(.., |_, file| file.is_done());
-        for (_, file) in done.collect::<Vec<_>>() {
-            file.incoming.remove(&self.directory)?;
+        let done = self.files.iter().filter(|(_, file)| file.is_done()).map(|(name, _)| name.clone());
+        for name in done.collect::<Vec<_>>() {
+            if let Some(file) = self.files.get(&name) {
+                // Forgotten only when it is gone: a file that stays would be read again from its beginning.
+                if let Err(error) = file.incoming.remove(&self.directory) {
+                    tracing::error!(file = name, %error, "a file of the queue cannot be removed");
+                    continue;
+                }
+            }
+            self.files.remove(&name);
         }
         if self.journal.wants_rewriting() {
             for file in self.files.values_mut() {

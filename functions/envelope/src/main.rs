@@ -1,0 +1,11 @@
+//! The collector of Sentry's SDKs, as a function of its own.
+
+use std::process::ExitCode;
+
+use epitaph_ingest::Collector;
+
+fn main() -> ExitCode {
+    epitaph_host::run_function("envelope", async |context| {
+        Ok::<_, epitaph_ingest::OpenError>(epitaph_envelope::router(Collector::open(&context)?))
+    })
+}
