@@ -3,19 +3,24 @@
 use std::io::Read as _;
 
 use epitaph_bucket::{BucketError, Key};
-use epitaph_catalog::CrashRow;
-use epitaph_crash_model::{Crash, CrashId, ProjectId};
+use epitaph_catalog::{CrashRow, Feedback};
+use epitaph_crash_model::{Crash, ProjectId};
 
 use crate::{Dashboard, fault::Fault};
 
 /// The most bytes of a crash document, packed or unpacked.
 const DOCUMENT_LIMIT: u64 = 64 << 20;
 
+/// How much of what players wrote about one crash is shown.
+const MOST_FEEDBACK: u32 = 50;
+
 /// A crash as far as it is still known.
 pub(crate) struct Found {
     pub(crate) row: CrashRow,
     /// `None` when the bucket no longer has it.
     pub(crate) document: Option<Crash>,
+    /// What players wrote about it, oldest first.
+    pub(crate) feedback: Vec<Feedback>,
 }
 
 /// A crash document that cannot be read.
@@ -32,12 +37,13 @@ enum DocumentError {
 }
 
 impl Dashboard {
-    /// One crash of a project.
+    /// One crash of a project, by any id that it was given or a client gave it.
     ///
     /// # Errors
     /// [`Fault::NoSuchCrash`] until it is processed and after it has expired.
-    pub(crate) async fn find(&self, project: ProjectId, crash: CrashId) -> Result<Found, Fault> {
-        let row = self.catalog().crash(project, crash).await?.ok_or(Fault::NoSuchCrash)?;
+    pub(crate) async fn find(&self, project: ProjectId, name: &str) -> Result<Found, Fault> {
+        let row = self.catalog().find(Some(project), name).await?.ok_or(Fault::NoSuchCrash)?;
+        let crash = row.fact.crash_id;
         let key = Key::document(project, crash, &row.attempt);
         let document = match self.bucket().get(&key, DOCUMENT_LIMIT).await {
             // Unpacking and parsing a large one takes a while, and others wait for this thread.
@@ -51,7 +57,9 @@ impl Dashboard {
             Err(BucketError::NotFound(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Found { row, document })
+        let client_id = document.as_ref().and_then(|crash| crash.client_id.as_deref());
+        let feedback = self.catalog().feedback(project, row.fact.crash_id, client_id, MOST_FEEDBACK).await?;
+        Ok(Found { row, document, feedback })
     }
 }
 

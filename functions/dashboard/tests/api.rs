@@ -5,6 +5,7 @@ mod server;
 use std::collections::BTreeSet;
 
 use epitaph_bucket::Key;
+use epitaph_catalog::Feedback;
 use epitaph_crash_model::{CrashId, Encoding, Note, NoteReason, ProjectId};
 use server::{Server, crash};
 
@@ -100,6 +101,29 @@ async fn a_crash_is_answered_with_all_that_its_document_says() {
             assert_eq!(&answer[field], value, "{field}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_crash_is_answered_with_what_players_wrote_about_it() {
+    let server = Server::start().await;
+    let mut crash = crash("Renderer::draw");
+    crash.client_id = Some("0123456789abcdef0123456789abcdef".to_owned());
+    server.record(&crash).await;
+    let feedback = Feedback {
+        project: ProjectId::FIRST,
+        report: CrashId::new(),
+        number: 0,
+        client_id: crash.client_id.clone(),
+        crash_id: None,
+        received_at: crash.received_at,
+        name: Some("Ann".to_owned()),
+        comments: "It froze in the lift.".to_owned(),
+    };
+    server.catalog.add_feedback(&feedback).await.unwrap();
+    let answer = server.get(&format!("/api/v1/projects/1/crashes/{}", crash.id)).await.json();
+    assert_eq!(answer["feedback"][0]["comments"].as_str(), Some("It froze in the lift."));
+    assert_eq!(answer["feedback"][0]["name"].as_str(), Some("Ann"));
+    assert!(answer["feedback"][1].is_null());
 }
 
 #[tokio::test]

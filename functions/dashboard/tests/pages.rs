@@ -2,7 +2,7 @@
 
 mod server;
 
-use epitaph_crash_model::{Encoding, Note, NoteReason};
+use epitaph_crash_model::{Breadcrumb, Encoding, Frame, Note, NoteReason, User};
 use server::{Server, crash, sign_again};
 
 #[tokio::test]
@@ -19,6 +19,11 @@ async fn a_project_without_crashes_shows_how_to_send_one() {
             "{path}"
         );
         assert!(page.contains("curl -F upload_file_minidump=@"), "{path}");
+        assert!(page.contains(&format!("https://crashes.example.com/api/1/unreal/{key}/")), "{path}");
+        assert!(
+            page.contains(&format!("https://crashes.example.com/api/1/report/?sentry_key={key}")),
+            "{path}"
+        );
     }
     server.record(&crash("Renderer::draw")).await;
     assert!(!server.get("/projects/1").await.text().contains(key));
@@ -58,10 +63,52 @@ async fn a_crash_leads_from_the_overview_to_its_frames() {
         "8 cores",
         "/payloads/0\" download",
         "How it came about",
+        "NullReferenceException",
+        "Object reference not set",
+        "not handled",
+        "var armor = target.Armor;",
+        "opened the door",
+        "level-warning",
+        "Ann · player-17",
+        "steam",
+        "editor_version",
+        "it froze in the lift",
+        "the last words",
+        "5120",
+        "doors",
     ] {
         assert!(page.contains(expected), "no {expected:?}");
     }
     assert!(page.contains("<tr class=\"used\""), "frames of the signature are marked");
+}
+
+#[tokio::test]
+async fn frames_that_are_not_the_games_own_are_folded() {
+    let server = Server::start().await;
+    let mut crash = crash("Renderer::draw");
+    let frame = |function: &str, in_app| Frame {
+        function: Some(function.to_owned()),
+        in_app: Some(in_app),
+        ..Frame::default()
+    };
+    let foreign = (0..7).map(|index| frame(&format!("Engine.Loop{index}"), false));
+    crash.exceptions[0].frames = [frame("Weapon.Fire", true)].into_iter().chain(foreign).collect();
+    server.record(&crash).await;
+    let page = server.get(&format!("/projects/1/crashes/{}", crash.id)).await.text();
+    assert!(page.contains("7 frames of the engine, of libraries or of the system"));
+    assert!(page.contains("<tr class=\"own\"") && page.contains("Engine.Loop6"));
+}
+
+#[tokio::test]
+async fn a_page_shows_the_newest_breadcrumbs_and_says_how_many_it_leaves_out() {
+    let server = Server::start().await;
+    let mut crash = crash("Renderer::draw");
+    let crumb = |index| Breadcrumb { message: Some(format!("step {index};")), ..Breadcrumb::default() };
+    crash.breadcrumbs = (0..250).map(crumb).collect();
+    server.record(&crash).await;
+    let page = server.get(&format!("/projects/1/crashes/{}", crash.id)).await.text();
+    assert!(page.contains("150 older ones are left out here"));
+    assert!(page.contains("step 249;") && page.contains("step 150;") && !page.contains("step 149;"));
 }
 
 #[tokio::test]
@@ -103,6 +150,25 @@ async fn what_a_stranger_sends_is_text_on_every_page() {
     crash.system.os = Some(attack.to_owned());
     crash.system.cpu = Some(attack.to_owned());
     crash.annotations = [(attack.to_owned(), attack.to_owned())].into();
+    crash.tags = crash.annotations.clone();
+    crash.contexts = [(attack.to_owned(), crash.annotations.clone())].into();
+    crash.message = Some(attack.to_owned());
+    crash.comment = Some(attack.to_owned());
+    crash.build = Some(attack.to_owned());
+    crash.fingerprint = vec![attack.to_owned()];
+    crash.user = Some(User { id: Some(attack.to_owned()), name: Some(attack.to_owned()) });
+    for exception in &mut crash.exceptions {
+        exception.kind = Some(attack.to_owned());
+        exception.message = Some(format!("another {attack}"));
+        exception.mechanism = Some(attack.to_owned());
+        exception.frames[0].source = Some(attack.to_owned());
+    }
+    for crumb in &mut crash.breadcrumbs {
+        crumb.category = Some(attack.to_owned());
+        crumb.level = Some(attack.to_owned());
+        crumb.message = Some(attack.to_owned());
+        crumb.data = crash.annotations.clone();
+    }
     crash.notes.push(Note { name: Some(attack.to_owned()), reason: NoteReason::FileTooLarge });
     crash.modules[0].name = attack.to_owned();
     crash.modules[0].code_file = attack.to_owned();

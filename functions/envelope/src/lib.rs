@@ -204,7 +204,7 @@ fn is_authenticated(collector: &Collector, parts: &Parts, project: ProjectId) ->
 }
 
 async fn open(collector: &Collector, parts: &Parts, body: Body) -> Result<BodyReader, Refusal> {
-    match collector.read(&parts.headers, body).await {
+    match collector.read(&parts.headers, body) {
         Ok(reader) => Ok(reader),
         Err(unread) => Err(unread.linger().await),
     }

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 const ATTACHMENT: u64 = 200 << 20;
 /// What this process may hold more than before. It is the client, too.
-const MOST: u64 = 32 << 20;
+const MOST: u64 = 8 << 20;
 
 /// The most memory that this process ever held, in bytes.
 fn high_water_mark() -> u64 {

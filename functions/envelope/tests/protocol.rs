@@ -6,8 +6,9 @@ mod support;
 use epitaph_crash_model::{CrashId, NoteReason, ProjectId, Protocol, Role};
 use epitaph_test_dumps::{linux, of_27_kilobytes, windows};
 use support::{
-    Answer, EVENT, EVENT_ID, House, Packing, chunked, dump_item, envelope, event_item, head, item, log_item,
-    note, pack, post,
+    Answer, EVENT, EVENT_ID, House, chunked, dump_item, envelope, event_item, head, item, log_item, note,
+    pack::{Packing, pack},
+    post,
 };
 use tokio::io::AsyncWriteExt as _;
 

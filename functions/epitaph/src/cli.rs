@@ -8,7 +8,7 @@ use epitaph_crash_model::ProjectId;
 use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
-use crate::{dead, key, project, send, serve};
+use crate::{dead, key, project, rules, send, serve};
 
 /// Collects the last words of games. Without a command: `serve`.
 ///
@@ -26,10 +26,10 @@ enum Command {
     /// Collect, process and show crashes, all in this process.
     Serve,
     /// Print a project's key, last on its line.
-    Key {
-        /// The project, such as 1.
-        project: ProjectId,
-    },
+    Key(KeyArguments),
+    /// See and change the rules by which reports are kept (shared/rules/README.md).
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Add and list projects.
     #[command(subcommand)]
     Project(ProjectCommand),
@@ -40,6 +40,34 @@ enum Command {
     Dead(DeadCommand),
     /// Bring the catalog to this version's shape. `serve` does so by itself.
     Migrate,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArguments {
+    /// The project, such as 1.
+    pub(crate) project: ProjectId,
+    /// Issue a new key first. Those that are accepted stay so until they are revoked.
+    #[arg(long, conflicts_with = "revoke")]
+    pub(crate) new: bool,
+    /// Refuse the keys of this generation from now on. The first key is of generation 0.
+    #[arg(long, value_name = "GENERATION")]
+    pub(crate) revoke: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Print the rules that hold.
+    Show,
+    /// Say what is wrong with a file of rules.
+    Check {
+        /// JSON.
+        file: PathBuf,
+    },
+    /// Put the rules of a file in force. Key generations that it does not name stay as they are.
+    Set {
+        /// JSON.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,7 +147,8 @@ pub(crate) fn run() -> ExitCode {
     };
     finish(match command {
         Command::Serve => serve::run(settings).map(|()| ExitCode::SUCCESS),
-        Command::Key { project } => key::run(&settings, project).map(|()| ExitCode::SUCCESS),
+        Command::Key(arguments) => key::run(&settings, &arguments).map(|()| ExitCode::SUCCESS),
+        Command::Rules(command) => rules::run(&settings, &command).map(|()| ExitCode::SUCCESS),
         Command::Project(command) => project::run(&settings, command).map(|()| ExitCode::SUCCESS),
         Command::Dead(command) => dead::run(&settings, command),
         Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),

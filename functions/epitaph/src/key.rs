@@ -4,14 +4,53 @@ use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_host::Settings;
 
-use crate::cli::{Failure, block_on};
+use crate::{
+    cli::{Failure, KeyArguments, block_on},
+    rules,
+};
 
-pub(crate) fn run(settings: &Settings, project: ProjectId) -> Result<(), Failure> {
+pub(crate) fn run(settings: &Settings, arguments: &KeyArguments) -> Result<(), Failure> {
+    let project = arguments.project;
+    if arguments.new {
+        let issue = |rules: &mut epitaph_rules::Rules| match rules.add_generation(project) {
+            Some(_) => Ok(()),
+            None => Err("all generations of this project's keys have been issued".into()),
+        };
+        rules::change(settings, issue)?;
+    }
+    if let Some(generation) = arguments.revoke {
+        let revoke = |rules: &mut epitaph_rules::Rules| match rules.revoke_generation(project, generation) {
+            true => Ok(()),
+            false => Err(format!(
+                "generation {generation} of project {project} is not accepted anyway; accepted are {:?}",
+                rules.generations(project)
+            )
+            .into()),
+        };
+        rules::change(settings, revoke)?;
+        println!("keys of generation {generation} are refused within a minute or so");
+        return Ok(());
+    }
+    print(settings, project)
+}
+
+/// Prints the newest key that is accepted.
+fn print(settings: &Settings, project: ProjectId) -> Result<(), Failure> {
     let secrets = settings.load_secrets()?;
-    println!("key of project {project}: {}", secrets.ingest.project_key(project, 0));
-    // The key is made from the secret alone; whether the project is there is worth a word, not an error.
-    let known = block_on(async { Ok(Catalog::open(&settings.catalog)?.project(project).await?) });
-    if matches!(known, Ok(None)) {
+    // A key is made from the secret alone; without a catalog it is the first that there was.
+    let known = block_on(async {
+        let catalog = Catalog::open(&settings.catalog)?;
+        Ok((catalog.project(project).await?, rules::current(&catalog).await?))
+    });
+    let generations = match &known {
+        Ok((_, rules)) => rules.generations(project).to_vec(),
+        Err(_) => vec![0],
+    };
+    let Some(newest) = generations.iter().max() else {
+        return Err(format!("no key of project {project} is accepted; issue one with --new").into());
+    };
+    println!("key of project {project}: {}", secrets.ingest.project_key(project, *newest));
+    if matches!(known, Ok((None, _))) {
         eprintln!(
             "note: there is no project {project} yet; its reports wait as dead letters until `epitaph project add` has made it"
         );

@@ -70,6 +70,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         .merge(epitaph_envelope::router(Collector::new(&house.context("envelope"), house.engines.clone())))
         .merge(epitaph_minidump::router(Collector::new(&house.context("minidump"), house.engines.clone())))
         .merge(epitaph_unreal::router(Collector::new(&house.context("unreal"), house.engines.clone())))
+        .merge(epitaph_report::router(Collector::new(&house.context("report"), house.engines.clone())))
         .merge(epitaph_dashboard::router(dashboard))
         .merge(metrics_route(house.metrics.clone(), house.token.clone()));
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());

@@ -62,7 +62,7 @@ async fn a_report_for_a_project_that_is_not_there_yet_waits_and_is_brought_back(
         shown.contains("reason    project 7 does not exist; add it with `epitaph project add`"),
         "{shown}"
     );
-    assert!(shown.contains(&format!("object    dead/{id}.json")), "{shown}");
+    assert!(shown.contains(&format!("object    dead/{id}-")), "{shown}");
     let message: Value = serde_json::from_str(shown.split_once("\n\n").unwrap().1).unwrap();
     assert_eq!((&message["id"], &message["data"]["id"]), (&Value::from(&*id), &Value::from(&*id)));
 

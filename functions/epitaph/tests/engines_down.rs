@@ -1,5 +1,6 @@
 //! The queue, the bucket, the disk or the catalog fails: what was acknowledged is never lost, and what cannot be made
 //! durable is refused in time.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
 
 mod support;
 
@@ -10,12 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use epitaph_test_dumps::{of_27_kilobytes, windows};
 use reqwest::multipart::{Form, Part};
-use support::{House, Server, until};
+use support::{House, Server, load::unlike_others, until};
 
 /// In which a client has its answer, whatever is down.
 const SOON: Duration = Duration::from_secs(8);
+
+/// A dump unlike those before: the same one again would not be a crash of its own.
+fn windows() -> Vec<u8> {
+    unlike_others(epitaph_test_dumps::windows())
+}
 
 /// A report that must be accepted; gives its id.
 async fn accepted(server: &Server) -> String {
@@ -265,7 +270,8 @@ async fn fill_a_disk(min_free: &str, dies_when_full: bool) {
     let client = async || {
         let (mut ids, mut refused) = (Vec::new(), 0);
         while refused < 25 {
-            let answer = server.post_dump(of_27_kilobytes()).await.unwrap();
+            let answer =
+                server.post_dump(unlike_others(epitaph_test_dumps::of_27_kilobytes())).await.unwrap();
             match answer.status {
                 200 => ids.push(answer.text),
                 503 => refused += 1,
@@ -279,6 +285,10 @@ async fn fill_a_disk(min_free: &str, dies_when_full: bool) {
     let mut ids: Vec<String> = ended.into_iter().flat_map(|(ids, _)| ids).collect();
     println!("keeping {min_free} free: {} acknowledged, {refused} refused", ids.len());
     assert!(ids.len() > 20, "the disk was never of any use");
+    let begun = fs::read_dir(house.data().join("queue/incoming")).unwrap().map(|entry| entry.unwrap().path());
+    let begun: Vec<_> =
+        begun.filter(|path| path.extension().is_some_and(|extension| extension == "new")).collect();
+    assert!(begun.is_empty(), "every failure left a file: {begun:?}");
     let server = if dies_when_full {
         server.kill();
         fs::remove_file(&ballast).unwrap();
@@ -291,7 +301,7 @@ async fn fill_a_disk(min_free: &str, dies_when_full: bool) {
         server.crash(id).await;
     }
     let again = until("reports are accepted again", async || {
-        let answer = server.post_dump(of_27_kilobytes()).await.unwrap();
+        let answer = server.post_dump(unlike_others(epitaph_test_dumps::of_27_kilobytes())).await.unwrap();
         (answer.status == 200).then_some(answer.text)
     });
     ids.push(again.await);

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// Functions that receive reports. They start from zero in milliseconds, so they link little.
-const COLLECTORS: [&str; 3] = ["epitaph-envelope", "epitaph-minidump", "epitaph-unreal"];
+const COLLECTORS: [&str; 4] = ["epitaph-envelope", "epitaph-minidump", "epitaph-report", "epitaph-unreal"];
 /// What a collector never links.
 const HEAVY: [&str; 8] = [
     "epitaph-catalog",
@@ -159,5 +159,42 @@ fn nothing_that_is_linked_has_a_licence_that_binds() {
             |choice: &str| ["GPL", "SSPL", "FSL", "BUSL", "none"].iter().any(|word| choice.contains(word));
         let all_bind = licence.replace('/', " OR ").split(" OR ").all(binds);
         assert!(!all_bind, "{} is under {licence}", package["name"]);
+    }
+}
+
+/// No IP address is kept because none is ever looked at: neither the connection's nor what a proxy says of it.
+#[test]
+fn no_code_reads_the_ip_address_of_a_client() {
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let packages = packages();
+    for (folder, _) in packages.values() {
+        let folder = root().join(folder).join("src");
+        let mut files = Vec::new();
+        if folder.is_dir() {
+            sources(&folder, &mut files);
+        }
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap().to_ascii_lowercase();
+            for word in [
+                "connectinfo",
+                "peer_addr",
+                "x-forwarded-for",
+                "x-real-ip",
+                "cf-connecting-ip",
+                "sourceip",
+                "source_ip",
+            ] {
+                assert!(!text.contains(word), "{} reads {word}", file.display());
+            }
+        }
     }
 }

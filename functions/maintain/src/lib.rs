@@ -6,6 +6,7 @@
 mod orphans;
 mod parked;
 mod retention;
+mod rules;
 mod schedule;
 
 use std::{sync::Arc, time::Duration};
@@ -16,11 +17,15 @@ use epitaph_dead_letters::{DeadLetterError, DeadLetters};
 use epitaph_queue::Sender;
 use epitaph_secrets::Secret;
 
+pub use crate::rules::publish_rules;
+
 /// The longest life of a message that is queued, parked or dead and may still be acted on, in days: `process` acts on
 /// none that is older than 20 days, and clocks may differ.
 pub const LONGEST_MESSAGE_LIFE_DAYS: i64 = 22;
 /// What was seen is remembered for so many days more, so that nothing is ever counted twice.
 const SEEN_MARGIN_DAYS: i64 = 8;
+/// The bytes of a dump stand for a crash for a day; the day before is kept for those that were delayed.
+const DIGEST_DAYS: i64 = 2;
 /// How old staged files of dead writers must be before they are removed.
 const UNFINISHED_AGE_SECONDS: u64 = 24 * 60 * 60;
 /// A warning is logged while less than so many times the low-water mark is free.
@@ -50,6 +55,9 @@ pub enum MaintenanceError {
     /// A dead letter could not be handled.
     #[error("a dead letter could not be handled")]
     DeadLetter(#[from] DeadLetterError),
+    /// The catalog holds rules that cannot be read.
+    #[error("the rules in the catalog cannot be published; set them anew with `epitaph rules set`")]
+    Rules(#[from] epitaph_rules::RulesError),
 }
 
 /// What one run did.
@@ -132,7 +140,9 @@ impl Maintenance {
         }
         let expired = retention::expire(self).await;
         let gathered = self.dead.gather().await;
+        let published = rules::publish_rules(&self.catalog, &self.bucket).await;
         self.catalog.release_lease("house", &self.holder).await?;
+        published?;
         Ok((expired?, gathered?))
     }
 
@@ -158,7 +168,12 @@ impl Maintenance {
     pub async fn sweep(&self) -> Result<u64, MaintenanceError> {
         let unfinished = self.bucket.sweep_unfinished(UNFINISHED_AGE_SECONDS).await?;
         let today = epitaph_crash_model::Timestamp::now().day();
-        self.catalog.forget_seen(today.plus(-LONGEST_MESSAGE_LIFE_DAYS - SEEN_MARGIN_DAYS)).await?;
+        let forgotten = today.plus(-LONGEST_MESSAGE_LIFE_DAYS - SEEN_MARGIN_DAYS);
+        self.catalog.forget_seen(forgotten).await?;
+        self.catalog.forget_firsts(forgotten.start()).await?;
+        self.catalog.forget_outcomes(today.plus(-i64::from(self.settings.retention_days))).await?;
+        // A dump that comes late may have been received before one that came in time.
+        self.catalog.forget_digests(today.plus(-DIGEST_DAYS).start()).await?;
         Ok(unfinished + orphans::sweep(self, today.plus(-LONGEST_MESSAGE_LIFE_DAYS)).await?)
     }
 

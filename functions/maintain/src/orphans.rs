@@ -44,7 +44,7 @@ async fn waiting(maintenance: &Maintenance) -> Result<HashSet<CrashId>, Maintena
     for prefix in [Key::all_parked(), Key::all_dead()] {
         let mut messages = maintenance.bucket.list(&prefix);
         while let Some(message) = messages.try_next().await? {
-            waiting.extend(message.key.name().parse::<CrashId>());
+            waiting.extend(message.key.crash_of_message());
         }
     }
     Ok(waiting)
@@ -67,11 +67,13 @@ async fn sweep_day(
     }
     objects.retain(|crash, _| !waiting.contains(crash));
     let ids: Vec<CrashId> = objects.keys().copied().collect();
-    let mut known = HashSet::new();
+    let (mut known, mut aliases) = (HashSet::new(), HashSet::new());
     for batch in ids.chunks(BATCH) {
         known.extend(maintenance.catalog.known_crashes(project, batch).await?);
+        aliases.extend(maintenance.catalog.known_aliases(project, batch).await?);
     }
-    if is_of_another_catalog(&objects, &known) {
+    // What an alias left behind is named by nothing, but the catalog that knows it is the right one.
+    if is_of_another_catalog(&objects, &known.union(&aliases).copied().collect()) {
         tracing::error!(
             %project,
             %day,

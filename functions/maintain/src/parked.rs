@@ -28,6 +28,7 @@ pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, Maintenanc
             read => read?,
         };
         let message = serde_json::from_slice::<Message>(&bytes).ok();
+        let place = object.key.to_string();
         match message.filter(|message| maintenance.settings.message_secret.is_signed(message)) {
             Some(message) => match maintenance.queue.send(&message).await {
                 Ok(()) => {
@@ -37,7 +38,7 @@ pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, Maintenanc
                     }
                 }
                 Err(error @ SendError::TooLarge { .. }) => {
-                    maintenance.dead.bury(bytes.to_vec(), &error.to_string(), 0).await?;
+                    maintenance.dead.bury(bytes.to_vec(), &place, &error.to_string(), 0).await?;
                 }
                 Err(error) => {
                     tracing::warn!(%error, sent, "the queue does not take parked messages yet");
@@ -46,7 +47,7 @@ pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, Maintenanc
             },
             None => {
                 let reason = "a parked object is not a message of this installation";
-                maintenance.dead.bury(bytes.to_vec(), reason, 0).await?;
+                maintenance.dead.bury(bytes.to_vec(), &place, reason, 0).await?;
             }
         }
         maintenance.bucket.delete(&object.key).await?;

@@ -25,8 +25,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use epitaph_crash_model::{CrashId, ProjectId, Protocol};
-use epitaph_ingest::{Cause, Collector, Refusal, body, draft::Draft, keys, multipart};
+use epitaph_crash_model::{ProjectId, Protocol};
+use epitaph_ingest::{Accepted, Cause, Collector, Refusal, body, draft::Draft, keys, multipart};
 
 /// The names in a query that are ours, and no annotations.
 const OWN_NAMES: [&str; 2] = ["sentry_key", "project"];
@@ -52,7 +52,7 @@ async fn minidump(
     // What is no text is no project either.
     let project = project.map_or_else(|_| String::new(), |Path(project)| project);
     match receive(&collector, Some(&project), request).await {
-        Ok(id) => text(StatusCode::OK, id.to_string()),
+        Ok(accepted) => text(StatusCode::OK, accepted.id.to_string()),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -60,7 +60,10 @@ async fn minidump(
 /// As Mozilla's clients post to Socorro: answers in its words.
 async fn submit(State(collector): State<Arc<Collector>>, request: Request) -> Response {
     match receive(&collector, None, request).await {
-        Ok(id) => text(StatusCode::OK, format!("CrashID=bp-{id}\n")),
+        Ok(Accepted { discarded_by: Some(rule), .. }) => {
+            text(StatusCode::OK, format!("Discarded=rule_{rule}\n"))
+        }
+        Ok(Accepted { id, .. }) => text(StatusCode::OK, format!("CrashID=bp-{id}\n")),
         Err(refusal) if refusal.cause.status() == StatusCode::BAD_REQUEST => {
             text(StatusCode::BAD_REQUEST, format!("Discarded=malformed_{}\n", refusal.cause.as_str()))
         }
@@ -76,12 +79,16 @@ fn text(status: StatusCode, body: String) -> Response {
 }
 
 /// Receives one report. A project of `None` is looked for in the query, as Socorro's path names none.
-async fn receive(collector: &Collector, project: Option<&str>, request: Request) -> Result<CrashId, Refusal> {
+async fn receive(
+    collector: &Collector,
+    project: Option<&str>,
+    request: Request,
+) -> Result<Accepted, Refusal> {
     let (parts, body) = request.into_parts();
     let result = match authenticated_project(collector, project, &parts) {
         Ok(id) => {
             let socorro = project.is_none();
-            match collector.read(&parts.headers, body).await {
+            match collector.read(&parts.headers, body) {
                 Ok(reader) => draft(collector, id, socorro, &parts, reader).await,
                 Err(unread) => Err(unread.linger().await),
             }
@@ -92,7 +99,7 @@ async fn receive(collector: &Collector, project: Option<&str>, request: Request)
         }
     };
     let accepted = match result {
-        Ok(draft) => collector.accept(draft).await,
+        Ok(draft) => collector.accept_or_discard(draft).await,
         Err(refusal) => Err(refusal),
     };
     accepted.inspect_err(|refusal| collector.count_refused(refusal))

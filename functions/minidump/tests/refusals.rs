@@ -266,14 +266,20 @@ async fn where_neither_queue_nor_bucket_take_it_the_client_may_come_again_and_is
 }
 
 #[tokio::test]
-async fn a_packed_request_that_no_memory_is_left_for_may_come_again_and_a_plain_one_is_taken() {
+async fn a_packed_request_that_no_memory_is_left_for_may_come_again_and_others_are_taken() {
     let mut house = House::with(|limits| limits.buffers = 16 << 10);
-    let packed = pack(Packing::Gzip, &good_form());
-    let answer = house.send_raw(&[FORM, "Content-Encoding: gzip"], &packed).await;
+    let packed = pack(Packing::Brotli, &good_form());
+    let answer = house.send_raw(&[FORM, "Content-Encoding: br"], &packed).await;
     answer.is_refused(503, "busy");
     assert_eq!(answer.header("retry-after"), Some("30"));
-    let answer = house.send_form(&good_form()).await;
-    house.report_of(&answer).await;
+    // What inflating gzip takes is so little that a slow client's share must not keep others out.
+    let packed = pack(Packing::Gzip, &good_form());
+    for answer in [
+        house.send_raw(&[FORM, "Content-Encoding: gzip"], &packed).await,
+        house.send_form(&good_form()).await,
+    ] {
+        house.report_of(&answer).await;
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! From a report and its verdict to a crash.
 
-use std::collections::BTreeMap;
-
 use epitaph_crash_model::{Crash, Report, Signature, StoredPayload};
+use epitaph_rules::labels;
 use epitaph_signature::Unsigned;
 
 use crate::{
@@ -11,25 +10,14 @@ use crate::{
     sources::{self, Source},
 };
 
-/// The annotations that name a release, best first. Electron sends its own version as `ver` and the game's as
-/// `_version`; `Version` is Mozilla's.
-const RELEASE_NAMES: [&str; 7] =
-    ["sentry[release]", "release", "_version", "version", "ver", "Version", "app_version"];
-
-/// The annotations that name an environment, best first. `ReleaseChannel` is Mozilla's.
-const ENVIRONMENT_NAMES: [&str; 6] =
-    ["sentry[environment]", "environment", "env", "ReleaseChannel", "release_channel", "channel"];
-
-/// The longest release or environment, in characters: they are labels, and every fact holds them.
-const LONGEST_LABEL: usize = 200;
-
 /// Puts a crash together from what its minidump and its other sources tell, and signs it. `payloads` is where the
-/// report's files are kept now.
-pub(crate) fn crash(
+/// report's files are kept now. `last` sees the crash whole and changes it, before it is signed.
+pub(crate) fn crash_after(
     report: Report,
     verdict: Option<Verdict>,
     sources: &[Source],
     payloads: Vec<StoredPayload>,
+    last: impl FnOnce(&mut Crash),
 ) -> Crash {
     let (parsed, unreadable) = match verdict {
         Some(Verdict::Parsed(parsed)) => (Some(*parsed), None),
@@ -43,9 +31,21 @@ pub(crate) fn crash(
         Err(fault) if !readable => Some(fault.unwrap_or_else(nothing)),
         _ => None,
     });
+    last(&mut crash);
     crash.signature = sign(&crash, unreadable.as_ref());
     crash.unreadable = unreadable.map(|unreadable| unreadable.message);
     crash
+}
+
+/// A crash that nobody changes.
+#[cfg(test)]
+pub(crate) fn crash(
+    report: Report,
+    verdict: Option<Verdict>,
+    sources: &[Source],
+    payloads: Vec<StoredPayload>,
+) -> Crash {
+    crash_after(report, verdict, sources, payloads, |_| ())
 }
 
 /// What a report is that holds nothing to read.
@@ -66,8 +66,8 @@ fn of_dump(report: Report, parsed: Parsed, payloads: Vec<StoredPayload>) -> Cras
         client: report.client,
         received_at: report.received_at,
         occurred_at: parsed.occurred_at,
-        release: label(&annotations, &RELEASE_NAMES),
-        environment: label(&annotations, &ENVIRONMENT_NAMES),
+        release: labels::release(&annotations),
+        environment: labels::environment(&annotations),
         reason: parsed.reason,
         address: parsed.address,
         assertion: parsed.assertion,
@@ -103,20 +103,16 @@ fn sign(crash: &Crash, unreadable: Option<&Unreadable>) -> Signature {
     })
 }
 
-/// The first of these annotations that says something.
-fn label(annotations: &BTreeMap<String, String>, names: &[&str]) -> Option<String> {
-    let values = names.iter().filter_map(|name| annotations.get(*name));
-    let mut values = values.map(|value| value.trim()).filter(|value| !value.is_empty());
-    values.next().map(|value| value.chars().filter(|next| !next.is_control()).take(LONGEST_LABEL).collect())
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use epitaph_crash_model::{CrashId, Kind, ProjectId, Protocol, REPORT_VERSION};
 
     use super::*;
 
-    fn report(annotations: &[(&str, &str)]) -> Report {
+    /// A report of nothing but annotations.
+    pub(crate) fn report(annotations: &[(&str, &str)]) -> Report {
         let id = CrashId::new();
         Report {
             version: REPORT_VERSION,
@@ -130,6 +126,8 @@ mod tests {
             payloads: Vec::new(),
             notes: Vec::new(),
             weight: 3,
+            sampled_by: None,
+            outcomes: Vec::new(),
         }
     }
 
@@ -157,17 +155,6 @@ mod tests {
         let verdict = Some(Verdict::Parsed(Box::default()));
         let crash = crash(report(&[("ver", "30.0.1"), ("_version", "1.2.3")]), verdict, &[], Vec::new());
         assert_eq!(crash.release.as_deref(), Some("1.2.3"));
-    }
-
-    #[test]
-    fn an_empty_label_gives_way_to_the_next_and_a_long_one_is_cut() {
-        assert_eq!(label(&owned(&[("release", " "), ("ver", "7")]), &RELEASE_NAMES).as_deref(), Some("7"));
-        assert_eq!(label(&owned(&[]), &RELEASE_NAMES), None);
-        let long = "v".repeat(1_000);
-        assert_eq!(
-            label(&owned(&[("ver", &long)]), &RELEASE_NAMES).map(|label| label.len()),
-            Some(LONGEST_LABEL)
-        );
     }
 
     #[test]

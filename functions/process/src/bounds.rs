@@ -28,7 +28,7 @@ pub(crate) const MODULES: usize = 4_000;
 
 /// A name: one line of at most [`NAME`] characters; `None` if it says nothing.
 pub(crate) fn name(text: &str) -> Option<String> {
-    cut(text, NAME, |next| next.is_control())
+    cut(text, NAME, char::is_control)
 }
 
 /// A text, perhaps of several lines, of at most [`TEXT`] characters; `None` if it says nothing.

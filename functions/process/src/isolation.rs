@@ -115,7 +115,7 @@ pub async fn parse(settings: &ParserSettings, dump: &File) -> Result<Verdict, Pa
                 return Ok(Verdict::Unreadable(Unreadable { message, ..told }));
             }
             Err(fault) => {
-                tracing::warn!(attempt, fault = fault.told.message, "the parser failed; trying again")
+                tracing::warn!(attempt, fault = fault.told.message, "the parser failed; trying again");
             }
         }
         attempt += 1;

@@ -16,7 +16,11 @@ mod payloads;
 mod processor;
 #[cfg(feature = "embedded")]
 mod pull;
+mod report;
+mod rules;
 mod sources;
+mod texts;
+mod unreal;
 
 #[cfg(feature = "embedded")]
 pub use crate::pull::{OpenError, Puller, open_queue};

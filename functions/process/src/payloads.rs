@@ -10,13 +10,15 @@ use std::{
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, BucketError, Key};
 use epitaph_crash_model::{Content, Encoding, Payload, Report, StoredPayload};
+use epitaph_scrub::ScrubRules;
 use futures_util::TryStreamExt;
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::parsed::Unreadable;
+use crate::{parsed::Unreadable, texts};
 
 /// How fast things are packed rather than how small: they are read a few times at most.
-const ZSTD_LEVEL: i32 = 3;
+pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// A dump that the parser cannot be given.
 #[derive(Debug, thiserror::Error)]
@@ -32,33 +34,51 @@ pub(crate) enum FetchError {
     Scratch(#[from] io::Error),
 }
 
-/// Writes the payloads that travelled in the message to the bucket, each under a key of this attempt, and tells where
-/// every payload of the report is kept then.
+/// Where the files of a report are kept now.
+pub(crate) struct Kept {
+    pub(crate) stored: Vec<StoredPayload>,
+    /// Objects that hold what was private, and that none of `stored` names.
+    pub(crate) replaced: Vec<Key>,
+}
+
+/// Keeps the files of a report: writes those that travelled in the message, and those texts that hold something
+/// private, to the bucket, each under a key of this attempt, and tells where every payload of the report is kept then.
 pub(crate) async fn keep(
     bucket: &Bucket,
     report: &Report,
     attempt: &str,
-) -> Result<Vec<StoredPayload>, FetchError> {
-    let mut stored = Vec::with_capacity(report.payloads.len());
+    rules: ScrubRules,
+    scratch: &Path,
+) -> Result<Kept, FetchError> {
+    let mut kept = Kept { stored: Vec::with_capacity(report.payloads.len()), replaced: Vec::new() };
     for (index, payload) in report.payloads.iter().enumerate() {
-        let (key, encoding) = match &payload.content {
-            Content::Stored { key, encoding } => (key.clone(), *encoding),
-            Content::Inline(bytes) => {
-                let key = Key::inline_payload(report.project, report.id, attempt, index);
-                bucket.put(&key, pack(bytes.clone()).await?).await?;
-                (key.to_string(), Encoding::Zstd)
+        let own = Key::inline_payload(report.project, report.id, attempt, index);
+        let scrubbed = match texts::is_text(payload) {
+            true => texts::rewrite(bucket, payload, &own, rules, scratch).await?,
+            false => None,
+        };
+        let (key, encoding) = match (&payload.content, scrubbed) {
+            (Content::Stored { key, .. }, Some(_)) => {
+                kept.replaced.extend(key.parse::<Key>().ok());
+                (own.to_string(), Encoding::Zstd)
+            }
+            (Content::Stored { key, encoding }, None) => (key.clone(), *encoding),
+            (Content::Inline(_), Some(_)) => (own.to_string(), Encoding::Zstd),
+            (Content::Inline(bytes), None) => {
+                bucket.put(&own, pack(bytes.clone()).await?).await?;
+                (own.to_string(), Encoding::Zstd)
             }
         };
-        stored.push(StoredPayload {
+        kept.stored.push(StoredPayload {
             role: payload.role,
             name: payload.name.clone(),
             content_type: payload.content_type.clone(),
-            size: payload.size,
+            size: scrubbed.unwrap_or(payload.size),
             key,
             encoding,
         });
     }
-    Ok(stored)
+    Ok(kept)
 }
 
 /// Packs bytes with zstd, off the runtime's threads.
@@ -193,6 +213,33 @@ fn unpack(mut packed: File, limit: u64, scratch: &Path) -> io::Result<Result<Fil
     }
 }
 
+/// The objects that a collector wrote for a report.
+pub(crate) fn stored_keys(report: &Report) -> Vec<Key> {
+    let key = |payload: &Payload| match &payload.content {
+        Content::Stored { key, .. } => key.parse().ok(),
+        Content::Inline(_) => None,
+    };
+    report.payloads.iter().filter_map(key).collect()
+}
+
+/// SHA-256 of a whole file, in hexadecimal. Where the file is read afterwards is open.
+pub(crate) async fn digest(file: Arc<File>) -> Result<String, FetchError> {
+    let hash = move || {
+        let mut file: &File = &file;
+        file.rewind()?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 128 << 10];
+        loop {
+            match file.read(&mut piece)? {
+                0 => break,
+                length => hash.update(&piece[..length]),
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    Ok(off_runtime(hash).await?)
+}
+
 fn lost() -> Unreadable {
     Unreadable::new(
         "payload lost",
@@ -206,7 +253,7 @@ fn too_large(limit: u64) -> Unreadable {
 }
 
 /// Runs what computes or blocks on a thread for that.
-async fn off_runtime<T: Send + 'static>(
+pub(crate) async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?

@@ -3,12 +3,14 @@
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
-use epitaph_catalog::{Catalog, CatalogError, NewCrash, Recorded};
+use epitaph_catalog::{Catalog, CatalogError, Feedback, NewCrash, Recorded};
 use epitaph_crash_model::{
-    Content, CrashId, MESSAGE_SPEC_VERSION, Message, MessageKind, REPORT_VERSION, Report, Role, Timestamp,
+    Content, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, Note, NoteReason, REPORT_VERSION,
+    Report, Role, RuleOutcome, RuleVerdict, Timestamp,
 };
 use epitaph_host::Metrics;
 use epitaph_queue::Outcome;
+use epitaph_scrub::ScrubRules;
 use epitaph_secrets::Secret;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -18,6 +20,7 @@ use crate::{
     isolation::{self, ParserError, ParserSettings},
     parsed::Verdict,
     payloads::{self, FetchError},
+    rules::{self, RuleCache, Word},
     sources,
 };
 
@@ -41,6 +44,8 @@ pub struct ProcessorSettings {
     pub largest_dump: u64,
     /// Where dumps lie while they are parsed, in files without names.
     pub scratch: PathBuf,
+    /// What is taken out of crashes and of texts, because it is private.
+    pub scrub: ScrubRules,
 }
 
 impl ProcessorSettings {
@@ -54,6 +59,7 @@ impl ProcessorSettings {
             concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             largest_dump: 200 << 20,
             scratch: std::env::temp_dir(),
+            scrub: ScrubRules::default(),
         }
     }
 }
@@ -65,6 +71,7 @@ pub struct Processor {
     bucket: Bucket,
     catalog: Catalog,
     parsers: Arc<Semaphore>,
+    rules: Arc<RuleCache>,
     metrics: Metrics,
 }
 
@@ -80,7 +87,14 @@ impl Processor {
     /// A processor that keeps documents in `bucket` and records in `catalog`. Nothing is touched yet.
     pub fn new(settings: ProcessorSettings, bucket: Bucket, catalog: Catalog) -> Self {
         let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Self { settings: Arc::new(settings), bucket, catalog, parsers, metrics: Metrics::new() }
+        Self {
+            settings: Arc::new(settings),
+            bucket,
+            catalog,
+            parsers,
+            rules: Arc::default(),
+            metrics: Metrics::new(),
+        }
     }
 
     /// Counts what becomes of reports in `metrics`.
@@ -129,10 +143,23 @@ impl Processor {
         let sources = sources::read(&self.bucket, report).await?;
         let feedback = sources::feedback(report, &sources, None)
             .map_err(|unreadable| Refusal::Dead(unreadable.message))?;
-        for one in &feedback {
-            self.catalog.add_feedback(one).await?;
+        self.add_feedback(feedback).await?;
+        let attempt = uuid::Uuid::now_v7().simple().to_string();
+        // It is no crash, but what rides on its message is counted, once.
+        if self.catalog.discard(report.project, report.id, &attempt, &report.outcomes).await? {
+            tracing::info!(id = %report.id, project = %report.project, "kept what a player wrote");
+            self.forget(&payloads::stored_keys(report)).await;
         }
-        tracing::info!(id = %report.id, project = %report.project, "kept what a player wrote");
+        Ok(())
+    }
+
+    async fn add_feedback(&self, feedback: Vec<Feedback>) -> Result<(), Refusal> {
+        let scrubbed = |text: &str| epitaph_scrub::scrub_text(text, &self.settings.scrub).into_owned();
+        for one in feedback {
+            let name = one.name.as_deref().map(scrubbed);
+            let comments = scrubbed(&one.comments);
+            self.catalog.add_feedback(&Feedback { name, comments, ..one }).await?;
+        }
         Ok(())
     }
 
@@ -161,20 +188,65 @@ impl Processor {
         Ok(())
     }
 
-    async fn record(&self, report: Report) -> Result<(), Refusal> {
+    async fn record(&self, mut report: Report) -> Result<(), Refusal> {
         let (id, project) = (report.id, report.project);
         let attempt = uuid::Uuid::now_v7().simple().to_string();
         // Parsed before anything is written: a parser that cannot start would leave objects behind with every attempt.
         let sources = sources::read(&self.bucket, &report).await?;
         // What cannot be read of it is noted on the crash.
-        let feedback = sources::feedback(&report, &sources, Some(id)).unwrap_or_default();
-        let verdict = self.parse(&report).await?;
-        let stored = payloads::keep(&self.bucket, &report, &attempt).await?;
+        let mut feedback = sources::feedback(&report, &sources, Some(id)).unwrap_or_default();
+        let mut outcomes = std::mem::take(&mut report.outcomes);
+        let (verdict, dump_digest) = self.parse(&report).await?;
+        // What is assembled needs no payloads any more: whether they are kept is said by rules that ask what it is.
+        let payloads = std::mem::take(&mut report.payloads);
+        let told = report.clone();
+        report.payloads = payloads;
         // What reads a source computes for a while, and a fault of it must end neither the others nor the process.
-        let assembled =
-            tokio::task::spawn_blocking(move || assemble::crash(report, verdict, &sources, stored)).await;
-        let crash =
+        let settings = Arc::clone(&self.settings);
+        let assemble = move || {
+            let mut user = None;
+            let crash = assemble::crash_after(told, verdict, &sources, Vec::new(), |crash| {
+                // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards.
+                user = epitaph_facts::user_of(crash, &settings.user_hash_secret);
+                epitaph_scrub::scrub(crash, &settings.scrub);
+            });
+            (crash, user)
+        };
+        let assembled = tokio::task::spawn_blocking(assemble).await;
+        let (mut crash, user) =
             assembled.map_err(|error| Refusal::Dead(format!("the report ends its reader: {error}")))?;
+        let mut fact = Fact { user, ..epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret) };
+
+        let rules = self.rules.current(&self.catalog).await?;
+        let named = epitaph_rules::labels::user(&report.annotations).map(str::to_owned);
+        let first = match rules::word(&rules, &crash, &fact, named, report.sampled_by.as_deref()) {
+            Word::Discard { rule, verdict } => {
+                outcomes.push(RuleOutcome { project, rule, outcome: verdict, count: 1 });
+                return self.discard(&report, &attempt, &outcomes, verdict).await;
+            }
+            Word::Keep { weight, first } => {
+                (crash.weight, fact.weight) = (weight, weight);
+                first
+            }
+        };
+        let replaced = match first {
+            Some((most, rule)) if !self.catalog.is_among_first(project, fact.signature, id, most).await? => {
+                let outcome = RuleVerdict::PayloadsDropped;
+                outcomes.push(RuleOutcome { project, rule, outcome, count: 1 });
+                crash.notes.push(Note { name: None, reason: NoteReason::NotKeptByRule });
+                payloads::stored_keys(&report)
+            }
+            _ => {
+                let settings = &self.settings;
+                let kept = payloads::keep(&self.bucket, &report, &attempt, settings.scrub, &settings.scratch)
+                    .await?;
+                crash.payloads = kept.stored;
+                for payload in &mut crash.payloads {
+                    payload.name = epitaph_scrub::scrub_text(&payload.name, &settings.scrub).into_owned();
+                }
+                kept.replaced
+            }
+        };
 
         let document = serde_json::to_vec(&crash)
             .map_err(|error| Refusal::Dead(format!("the crash has no JSON form: {error}")))?;
@@ -183,15 +255,20 @@ impl Processor {
         self.bucket.put(&key, document).await.map_err(FetchError::from)?;
 
         let new = NewCrash {
-            fact: epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret),
+            fact,
             title: crash.signature.text.clone(),
             signature: crash.signature,
             attempt,
+            client_id: crash.client_id,
+            dump_digest,
+            outcomes,
         };
-        // Before the crash, which is what tells that all of the report was handled.
-        for one in &feedback {
-            self.catalog.add_feedback(one).await?;
+        // Should this be another report of a crash that is known, its client's id tells which.
+        for one in &mut feedback {
+            one.client_id = one.client_id.take().or_else(|| new.client_id.clone());
         }
+        // Before the crash, which is what tells that all of the report was handled.
+        self.add_feedback(feedback).await?;
         let recorded = self.catalog.record(&new).await?;
         match recorded {
             Recorded::First { issue, new_issue } => {
@@ -200,16 +277,44 @@ impl Processor {
                     self.metrics.count(FUNCTION, epitaph_host::metrics::Outcome::Unreadable, "");
                 }
                 tracing::info!(%id, %project, %issue, new_issue, unreadable, "recorded a crash");
+                self.forget(&replaced).await;
             }
+            Recorded::Duplicate { of } => tracing::info!(%id, %project, %of, "another report of a crash"),
             Recorded::Already => tracing::info!(%id, %project, "the crash was recorded before"),
         }
         Ok(())
     }
 
-    /// The verdict on the report's minidump, if it has one.
-    async fn parse(&self, report: &Report) -> Result<Option<Verdict>, Refusal> {
+    /// Counts a report that a rule keeps away, and lets its objects go.
+    async fn discard(
+        &self,
+        report: &Report,
+        attempt: &str,
+        outcomes: &[RuleOutcome],
+        verdict: RuleVerdict,
+    ) -> Result<(), Refusal> {
+        if self.catalog.discard(report.project, report.id, attempt, outcomes).await? {
+            self.metrics.count(FUNCTION, epitaph_host::metrics::Outcome::Sampled, verdict.as_str());
+            tracing::debug!(id = %report.id, project = %report.project, %verdict, "a rule kept a report away");
+            self.forget(&payloads::stored_keys(report)).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes what private things were taken out of, or what a rule does not keep, now that nothing names it. What is left behind by a fault
+    /// here, or by an end before it, is an orphan, which `maintain` collects.
+    async fn forget(&self, replaced: &[Key]) {
+        for key in replaced {
+            if let Err(error) = self.bucket.delete(key).await {
+                tracing::warn!(%key, error = in_full(&error), "a text that was replaced cannot be deleted now");
+            }
+        }
+    }
+
+    /// The verdict on the report's minidump, if it has one, and the hash of its bytes.
+    async fn parse(&self, report: &Report) -> Result<(Option<Verdict>, Option<String>), Refusal> {
         let Some(dump) = report.payloads.iter().find(|payload| payload.role == Role::Minidump) else {
-            return Ok(None);
+            return Ok((None, None));
         };
         // Before the dump is fetched, so that no more dumps lie about than are parsed.
         let permit = self.parsers.acquire().await;
@@ -217,8 +322,12 @@ impl Processor {
         let fetched =
             payloads::fetch(&self.bucket, dump, self.settings.largest_dump, &self.settings.scratch).await;
         match fetched {
-            Ok(file) => Ok(Some(isolation::parse(&self.settings.parser, &file).await?)),
-            Err(FetchError::Unreadable(unreadable)) => Ok(Some(Verdict::Unreadable(unreadable))),
+            Ok(file) => {
+                let digest = payloads::digest(Arc::clone(&file)).await?;
+                let verdict = isolation::parse(&self.settings.parser, &file).await?;
+                Ok((Some(verdict), Some(digest)))
+            }
+            Err(FetchError::Unreadable(unreadable)) => Ok((Some(Verdict::Unreadable(unreadable)), None)),
             Err(error) => Err(error.into()),
         }
     }

@@ -109,8 +109,8 @@ impl Handler for Puller {
     }
 
     async fn bury(&self, undeliverable: Undeliverable) -> Result<(), String> {
-        let Undeliverable { bytes, reason, attempts } = undeliverable;
-        self.dead.bury(bytes, &reason, attempts).await.map_err(|error| telemetry::chain(&error))?;
+        let Undeliverable { bytes, place, reason, attempts } = undeliverable;
+        self.dead.bury(bytes, &place, &reason, attempts).await.map_err(|error| telemetry::chain(&error))?;
         self.metrics.count(FUNCTION, metrics::Outcome::Dead, "");
         Ok(())
     }

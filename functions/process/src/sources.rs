@@ -9,6 +9,7 @@ use crate::{
     event,
     parsed::Unreadable,
     payloads::{self, FetchError},
+    report, unreal,
 };
 
 /// The most bytes of an event, unpacked.
@@ -26,6 +27,8 @@ const READERS: &[(Role, Apply)] = &[
     (Role::Event, event::apply),
     (Role::EventMsgpack, event::apply_msgpack),
     (Role::BreadcrumbsMsgpack, event::apply_breadcrumbs),
+    (Role::UnrealContext, unreal::apply),
+    (Role::Report, report::apply),
     (Role::Feedback, event::apply_feedback),
 ];
 
@@ -76,6 +79,14 @@ pub(crate) struct Source {
     pub(crate) role: Role,
     name: String,
     content: Result<Bytes, Unreadable>,
+}
+
+#[cfg(test)]
+impl Source {
+    /// A source that was read.
+    pub(crate) fn of(role: Role, bytes: &[u8]) -> Self {
+        Self { role, name: "source".to_owned(), content: Ok(Bytes::copy_from_slice(bytes)) }
+    }
 }
 
 /// Reads the sources of a report. One that is lost, damaged or too large is one that cannot be read.

@@ -76,7 +76,7 @@ async fn receive(
             return Err(refusal);
         }
     };
-    let draft = match collector.read(&parts.headers, body).await {
+    let draft = match collector.read(&parts.headers, body) {
         Ok(reader) => draft(collector, project, &parts, reader).await?,
         Err(unread) => return Err(unread.linger().await),
     };

@@ -5,7 +5,8 @@
 //! payloads/{project}/{day}/{crash id}/{attempt}-{index}.zst   a file that travelled inside the message
 //! crashes/{project}/{day}/{crash id}/{attempt}.json.zst       the crash document
 //! parked/{project}/{id}.json                                  a message that the queue did not take
-//! dead/{id}.json                                              a message that the pipeline could not handle
+//! config/rules.json                                           the rules that people change while it runs
+//! dead/{id}-{burial}.json                                     a message that the pipeline could not handle
 //! ```
 //!
 //! Days are of acceptance (UTC), so that retention walks whole prefixes.
@@ -79,14 +80,30 @@ impl Key {
         Self(Path::from("parked"))
     }
 
-    /// A dead letter.
-    pub fn dead(id: &str) -> Self {
-        Self(Path::from(format!("dead/{}.json", plain(id))))
+    /// One burial of a message.
+    pub fn dead(message: &str, burial: &str) -> Self {
+        Self::dead_letter(&format!("{}-{}", plain(message), plain(burial)))
+    }
+
+    /// The dead letter of this name ([`Key::name`]).
+    pub fn dead_letter(name: &str) -> Self {
+        Self(Path::from(format!("dead/{}.json", plain(name))))
+    }
+
+    /// The crash whose message is parked or buried here.
+    pub fn crash_of_message(&self) -> Option<CrashId> {
+        let name = self.name();
+        name.get(..36)?.parse().ok()
     }
 
     /// All dead letters.
     pub fn all_dead() -> Self {
         Self(Path::from("dead"))
+    }
+
+    /// The rules that people change while it runs, as collectors read them.
+    pub fn rules() -> Self {
+        Self(Path::from("config/rules.json"))
     }
 
     /// The last part, without what follows its last dot.
@@ -156,7 +173,7 @@ mod tests {
             Key::payload(ProjectId::FIRST, crash, 3),
             Key::document(ProjectId::FIRST, crash, "attempt"),
             Key::parked(ProjectId::FIRST, &crash.to_string()),
-            Key::dead("../../etc/passwd"),
+            Key::dead("../../etc/passwd", "1"),
         ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }

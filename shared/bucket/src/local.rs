@@ -28,7 +28,8 @@ fn create_synced(path: &Path) -> io::Result<()> {
     // What crashes hold is nobody else's business.
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Not before it is one: what is connected to counts as there from then on.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().ok_or(error)?;
             create_synced(parent)?;

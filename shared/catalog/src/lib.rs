@@ -13,6 +13,7 @@
 mod crash;
 mod dead_letter;
 mod dialect;
+mod duplicate;
 mod error;
 mod feedback;
 mod issue;
@@ -22,6 +23,7 @@ mod project;
 mod record;
 mod retention;
 mod row;
+mod rules;
 mod statistics;
 
 #[cfg(test)]
@@ -38,11 +40,13 @@ use crate::dialect::Dialect;
 pub use crate::{
     crash::CrashRow,
     dead_letter::DeadLetter,
+    duplicate::is_crash_name,
     error::CatalogError,
     feedback::Feedback,
     issue::{Issue, IssueOrder, IssueQuery, IssueStatus},
     project::Project,
     record::{NewCrash, Recorded},
+    rules::{CountedOutcome, RulesDocument},
     statistics::{Dimension, Share, TrendPoint},
 };
 

@@ -6,8 +6,12 @@ use sqlx::{Any, Transaction};
 use crate::{Catalog, CatalogError, project};
 
 /// The steps from nothing to today's tables, in order; step 1 is the first. A step that was released never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_feedback.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_feedback.sql"),
+    include_str!("../migrations/0003_duplicates.sql"),
+    include_str!("../migrations/0004_rules.sql"),
+];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version \
     (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";

@@ -2,7 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::{Catalog, Dimension, crash, feedback, issue, record, retention, sample::catalog, statistics};
+use crate::{
+    Catalog, Dimension, crash, duplicate, feedback, issue, record, retention, rules, sample::catalog,
+    statistics,
+};
 
 /// The steps of the database's plan, in its own words.
 async fn plan(catalog: &Catalog, statement: &str) -> Vec<String> {
@@ -38,18 +41,28 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
         record::FIND_ISSUE,
         record::LOWER_FIRST,
         record::WAS_SEEN,
+        duplicate::ALIASES,
+        duplicate::FORGET_DIGESTS,
+        rules::FIRSTS,
+        rules::FORGET_FIRSTS,
+        rules::OUTCOMES,
     ];
     let mut statements: Vec<String> = statements.map(str::to_owned).into();
-    statements.extend([crash::known_among(500), retention::delete_among(500)]);
+    statements.extend([crash::known_among(500), retention::delete_among(500), duplicate::aliases_among(500)]);
+    let named = ["client_ids", "aliases", "dump_digests"];
+    statements.extend(named.map(|table| duplicate::forget_names_among(table, 500)));
+    for (table, name) in [("aliases", "alias"), ("client_ids", "client_id")] {
+        statements.extend([true, false].map(|in_project| duplicate::named_in(table, name, in_project)));
+    }
     for dimension in Dimension::ALL {
         statements.extend([true, false].map(|of_issue| statistics::breakdown(dimension, of_issue)));
     }
     for statement in statements {
         let plan = plan(&catalog, &statement).await;
         let scans = |step: &String| {
-            ["f", "l", "s", "i", "facts", "signatures", "issues", "seen", "feedback"]
-                .iter()
-                .any(|table| reads_all_of(table, step))
+            let tables = ["f", "l", "s", "i", "n", "facts", "signatures", "issues", "seen", "feedback"];
+            let names = ["aliases", "client_ids", "dump_digests", "hour_firsts", "outcomes"];
+            tables.iter().chain(&names).any(|table| reads_all_of(table, step))
         };
         assert!(!plan.is_empty() && !plan.iter().any(scans), "{statement}\n{plan:#?}");
     }

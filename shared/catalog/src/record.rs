@@ -1,9 +1,9 @@
 //! Recording a crash, exactly once.
 
-use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, Signature, Timestamp};
+use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, RuleOutcome, Signature, Timestamp};
 use sqlx::{Any, Transaction};
 
-use crate::{Catalog, CatalogError, IssueStatus, row};
+use crate::{Catalog, CatalogError, IssueStatus, duplicate, row, rules};
 
 pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt) VALUES ($1, $2, $3, $4) \
     ON CONFLICT DO NOTHING";
@@ -28,7 +28,8 @@ const ADD_FACT: &str = "INSERT INTO facts (project, crash_id, received_at, occur
     ON CONFLICT DO NOTHING";
 pub(crate) const WAS_SEEN: &str = "SELECT 1 WHERE \
     EXISTS (SELECT 1 FROM seen WHERE day = $1 AND project = $2 AND crash_id = $3) \
-    OR EXISTS (SELECT 1 FROM facts f WHERE f.project = $2 AND f.crash_id = $3)";
+    OR EXISTS (SELECT 1 FROM facts f WHERE f.project = $2 AND f.crash_id = $3) \
+    OR EXISTS (SELECT 1 FROM aliases a WHERE a.project = $2 AND a.alias = $3)";
 
 /// A crash that is ready to be recorded: its document lies in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,12 @@ pub struct NewCrash {
     pub title: String,
     /// Which attempt at processing it this is; names the document that wins if this one is recorded.
     pub attempt: String,
+    /// The client's own id for it: 32 hexadecimal digits, in lower case. A project has one crash with it.
+    pub client_id: Option<String>,
+    /// SHA-256 of its unpacked dump, in hexadecimal. A project has one crash with it in a day.
+    pub dump_digest: Option<String>,
+    /// What its message tells of other reports.
+    pub outcomes: Vec<RuleOutcome>,
 }
 
 /// What became of a crash that was to be recorded.
@@ -52,6 +59,12 @@ pub enum Recorded {
         issue: IssueNumber,
         /// Whether the issue is new with it.
         new_issue: bool,
+    },
+    /// Another report of the same crash was recorded before. It is an alias of that one now, and is not counted; what it
+    /// has in the bucket belongs to nothing.
+    Duplicate {
+        /// The crash.
+        of: CrashId,
     },
     /// It had been recorded before, by this attempt or another; nothing has changed.
     Already,
@@ -69,7 +82,7 @@ impl Catalog {
         let mut transaction = self.begin().await?;
         let recorded = record_in(&mut transaction, crash).await?;
         match recorded {
-            Recorded::First { .. } => transaction.commit().await?,
+            Recorded::First { .. } | Recorded::Duplicate { .. } => transaction.commit().await?,
             Recorded::Already => transaction.rollback().await?,
         }
         Ok(recorded)
@@ -102,6 +115,10 @@ async fn record_in(
     if see.execute(&mut **transaction).await?.rows_affected() == 0 {
         return Ok(Recorded::Already);
     }
+    if let Some(of) = duplicate::take_names(transaction, crash).await? {
+        rules::count_outcomes(transaction, fact.crash_id.day(), &crash.outcomes).await?;
+        return Ok(Recorded::Duplicate { of });
+    }
     let (issue, new_issue) = match find_issue(transaction, crash).await? {
         Some(issue) => {
             lower_first(transaction, fact).await?;
@@ -113,6 +130,7 @@ async fn record_in(
     if !add_fact(transaction, crash).await? {
         return Ok(Recorded::Already);
     }
+    rules::count_outcomes(transaction, fact.crash_id.day(), &crash.outcomes).await?;
     Ok(Recorded::First { issue: IssueNumber(issue), new_issue })
 }
 

@@ -8,7 +8,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 use crate::{
     Catalog, CatalogError, bounded,
     crash::{self, CrashRow, placeholders, select_crash},
-    row,
+    duplicate, row,
 };
 
 /// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts.
@@ -91,6 +91,7 @@ async fn delete(
         delete = delete.bind(crash.to_string());
     }
     let rows = delete.fetch_all(&mut **transaction).await?;
+    duplicate::forget_names(transaction, project, crashes).await?;
     let mut last: BTreeMap<String, (Timestamp, String, Option<String>)> = BTreeMap::new();
     for row in &rows {
         let crash = (row::time(row, "received_at")?, row.try_get("crash_id")?, row.try_get("release")?);

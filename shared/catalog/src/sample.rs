@@ -74,5 +74,8 @@ pub(crate) fn crash(index: u32, signature: &str, received_at: i64) -> NewCrash {
         title: format!("Title of {}", signature.text),
         signature,
         attempt: format!("attempt-{index}"),
+        client_id: None,
+        dump_digest: None,
+        outcomes: Vec::new(),
     }
 }

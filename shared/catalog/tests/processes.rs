@@ -44,7 +44,15 @@ fn crash(number: u8) -> NewCrash {
         uptime_seconds: None,
         unreadable: false,
     };
-    NewCrash { fact, title: signature.text.clone(), signature, attempt: "1".into() }
+    NewCrash {
+        fact,
+        title: signature.text.clone(),
+        signature,
+        attempt: "1".into(),
+        client_id: None,
+        dump_digest: None,
+        outcomes: Vec::new(),
+    }
 }
 
 #[test]

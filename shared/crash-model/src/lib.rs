@@ -10,6 +10,7 @@ mod id;
 mod kind;
 mod message;
 mod number;
+mod outcome;
 mod report;
 mod time;
 
@@ -22,5 +23,6 @@ pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
 pub use kind::Kind;
 pub use message::{MESSAGE_SPEC_VERSION, Message, MessageKind};
 pub use number::Address;
+pub use outcome::{RuleOutcome, RuleVerdict};
 pub use report::{Content, Encoding, Note, NoteReason, Payload, Protocol, REPORT_VERSION, Report, Role};
 pub use time::{Day, ParseTimeError, Timestamp};

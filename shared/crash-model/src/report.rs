@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{CrashId, ProjectId, Timestamp};
+use crate::{CrashId, ProjectId, RuleOutcome, Timestamp};
 
 /// The version of [`Report`]'s JSON that this code writes.
 pub const REPORT_VERSION: u32 = 1;
@@ -40,6 +40,12 @@ pub struct Report {
     /// How many reports it stands for: 1, or more where an operator's rule sampled.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
+    /// The rule by which it was sampled, and got its weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_by: Option<String>,
+    /// What rules kept away at its collector since the message before. It rides along, and is about other reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<RuleOutcome>,
 }
 
 fn one() -> u32 {
@@ -205,6 +211,8 @@ mod tests {
             payloads: vec![payload(Content::Inline(bytes)), payload(stored)],
             notes: vec![Note { name: Some("log".into()), reason: NoteReason::FileTooLarge }],
             weight: 1,
+            sampled_by: None,
+            outcomes: Vec::new(),
         }
     }
 

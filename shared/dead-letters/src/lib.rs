@@ -10,10 +10,11 @@ use epitaph_catalog::{Catalog, CatalogError, DeadLetter};
 use epitaph_crash_model::{Message, Timestamp};
 use epitaph_queue::{SendError, Sender};
 use futures_util::TryStreamExt;
-use sha2::{Digest, Sha256};
 
 /// The largest dead letter that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// How many letters are searched for one about a message.
+const MOST_SEARCHED: u32 = 10_000;
 
 /// Why something could not be done with a dead letter.
 #[derive(Debug, thiserror::Error)]
@@ -48,16 +49,26 @@ impl DeadLetters {
         Self { bucket, catalog }
     }
 
-    /// Buries a message, or what should have been one. May be repeated.
+    /// Buries a message, or what should have been one.
+    ///
+    /// A letter is named after the message and after `place`, where the message was found: the same message may come back
+    /// by another way, and a stranger's may bear its name; neither touches what was buried before. Burying again what
+    /// was found in the same place changes nothing.
     ///
     /// # Errors
     /// When the bucket or the catalog failed; then it is not certain to be buried.
-    pub async fn bury(&self, bytes: Vec<u8>, reason: &str, attempts: u32) -> Result<(), DeadLetterError> {
+    pub async fn bury(
+        &self,
+        bytes: Vec<u8>,
+        place: &str,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), DeadLetterError> {
         let message = serde_json::from_slice::<Message>(&bytes).ok();
-        let id = message.as_ref().map_or_else(|| name_of(&bytes), |message| message.id.clone());
-        let key = Key::dead(&id);
+        let about = message.as_ref().map_or("unknown", |message| &message.id);
+        let key = Key::dead(about, place);
         self.bucket.put(&key, Bytes::from(bytes)).await?;
-        self.note(&key, message.as_ref(), id, reason, attempts).await?;
+        self.note(&key, message.as_ref(), reason, attempts).await?;
         tracing::error!(reason, key = %key, "a message cannot be handled and is now a dead letter");
         Ok(())
     }
@@ -66,13 +77,12 @@ impl DeadLetters {
         &self,
         key: &Key,
         message: Option<&Message>,
-        id: String,
         reason: &str,
         attempts: u32,
     ) -> Result<(), DeadLetterError> {
         let now = Timestamp::now();
         let letter = DeadLetter {
-            id,
+            id: key.name(),
             project: message.and_then(Message::project),
             kind: message.map_or("unknown", |message| message.kind.as_str()).to_owned(),
             reason: reason.to_owned(),
@@ -92,14 +102,24 @@ impl DeadLetters {
         Ok(self.catalog.dead_letters(limit).await?)
     }
 
-    /// One of them, and its bytes.
+    /// The letter of that id, or the latest about that message: people have the ids of crashes at hand.
+    async fn find(&self, id: &str) -> Result<DeadLetter, DeadLetterError> {
+        if let Some(letter) = self.catalog.dead_letter(id).await? {
+            return Ok(letter);
+        }
+        let about = format!("{id}-");
+        let mut letters = self.list(MOST_SEARCHED).await?.into_iter();
+        let found = letters.find(|letter| letter.id.starts_with(&about));
+        found.ok_or_else(|| DeadLetterError::Unknown(id.to_owned()))
+    }
+
+    /// One of them, by its id or by that of its message, and its bytes.
     ///
     /// # Errors
     /// [`DeadLetterError::Unknown`], or when an engine failed.
     pub async fn show(&self, id: &str) -> Result<(DeadLetter, Bytes), DeadLetterError> {
-        let letter = self.catalog.dead_letter(id).await?;
-        let letter = letter.ok_or_else(|| DeadLetterError::Unknown(id.to_owned()))?;
-        let bytes = self.bucket.get(&Key::dead(&letter.id), LARGEST).await?;
+        let letter = self.find(id).await?;
+        let bytes = self.bucket.get(&Key::dead_letter(&letter.id), LARGEST).await?;
         Ok((letter, bytes))
     }
 
@@ -119,15 +139,14 @@ impl DeadLetters {
     /// # Errors
     /// [`DeadLetterError::Unknown`], or when an engine failed.
     pub async fn drop(&self, id: &str) -> Result<(), DeadLetterError> {
-        let letter = self.catalog.dead_letter(id).await?;
-        let letter = letter.ok_or_else(|| DeadLetterError::Unknown(id.to_owned()))?;
+        let letter = self.find(id).await?;
         self.remove(&letter.id).await
     }
 
     async fn remove(&self, id: &str) -> Result<(), DeadLetterError> {
         // The object first: a row without one is listed and can be dropped again; an object without a row would be
         // gathered, and would come back.
-        self.bucket.delete(&Key::dead(id)).await?;
+        self.bucket.delete(&Key::dead_letter(id)).await?;
         self.catalog.remove_dead_letter(id).await?;
         Ok(())
     }
@@ -140,24 +159,18 @@ impl DeadLetters {
         let mut gathered = 0;
         let mut objects = self.bucket.list(&Key::all_dead());
         while let Some(object) = objects.try_next().await? {
+            if self.catalog.dead_letter(&object.key.name()).await?.is_some() {
+                continue;
+            }
             let bytes = match self.bucket.get(&object.key, LARGEST).await {
                 Err(BucketError::NotFound(_)) => continue, // sent on or dropped meanwhile
                 read => read?,
             };
             let message = serde_json::from_slice::<Message>(&bytes).ok();
-            let id = message.as_ref().map_or_else(|| object.key.name(), |message| message.id.clone());
-            if self.catalog.dead_letter(&id).await?.is_none() {
-                let reason = "its burial was cut short, and the reason with it";
-                self.note(&object.key, message.as_ref(), id, reason, 0).await?;
-                gathered += 1;
-            }
+            let reason = "its burial was cut short, and the reason with it";
+            self.note(&object.key, message.as_ref(), reason, 0).await?;
+            gathered += 1;
         }
         Ok(gathered)
     }
-}
-
-/// What is no message is named after its bytes, so that burying it again makes no second letter.
-fn name_of(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

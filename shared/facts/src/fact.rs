@@ -21,6 +21,7 @@ const BELIEVED_AFTER: i64 = 60 * 1000;
 /// Texts are trimmed and cut to [`LONGEST_TEXT`] characters; blank ones are `None`.
 pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
     let annotation = |names| first(&crash.annotations, names);
+    let context = |subject: &str, name: &str| crash.contexts.get(subject)?.get(name).map(String::as_str);
     let known = |value: &Option<String>, names| text(value.as_deref()).or_else(|| text(annotation(names)));
     Fact {
         crash_id: crash.id,
@@ -36,12 +37,19 @@ pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
         platform: known(&crash.system.os, annotations::PLATFORM),
         os_version: known(&crash.system.os_version, annotations::OS_VERSION),
         arch: text(crash.system.arch.as_deref()),
-        device: text(annotation(annotations::DEVICE)),
-        gpu: text(annotation(annotations::GPU)),
-        user: annotation(annotations::USER).map(|user| hashed(crash.project, user, user_hash)),
+        device: text(context("device", "model")).or_else(|| text(annotation(annotations::DEVICE))),
+        gpu: text(context("gpu", "name")).or_else(|| text(annotation(annotations::GPU))),
+        user: user_of(crash, user_hash),
         uptime_seconds: crash.uptime_seconds,
         unreadable: crash.unreadable.is_some(),
     }
+}
+
+/// The hash of the user that a crash tells, as [`fact_of`] has it.
+pub fn user_of(crash: &Crash, user_hash: &Secret) -> Option<String> {
+    let user = crash.user.as_ref().and_then(|user| user.id.as_deref()).map(str::trim);
+    let user = user.filter(|user| !user.is_empty()).or_else(|| first(&crash.annotations, annotations::USER));
+    user.map(|user| hashed(crash.project, user, user_hash))
 }
 
 /// The client's clock where it is believable, otherwise ours.
@@ -64,7 +72,7 @@ fn text(value: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use epitaph_crash_model::{CrashId, Kind, Protocol, Signature, SignatureId, System};
+    use epitaph_crash_model::{CrashId, Kind, Protocol, Signature, SignatureId, System, User};
     use epitaph_secrets::{Purpose, RootSecret};
     use proptest::prelude::*;
 
@@ -169,6 +177,23 @@ mod tests {
         assert_eq!(user(&[("user_id", ""), ("guid", "ann"), ("client_id", "d")]), ann);
         assert_eq!(user(&[("client_id", "ann")]), ann);
         assert_eq!(user(&[("name", "ann")]), None);
+    }
+
+    #[test]
+    fn what_an_event_says_of_user_device_and_graphics_goes_before_annotations() {
+        let mut crash = crash(&[("guid", "b"), ("model", "passed over"), ("gpu", "passed over")]);
+        crash.user = Some(User { id: Some(" ann ".into()), name: Some("Ann".into()) });
+        let context = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        crash.contexts.insert("device".into(), context("model", "Pixel 9"));
+        crash.contexts.insert("gpu".into(), context("name", "Mali-G715"));
+        let known = fact_of(&crash, &secret());
+        assert_eq!(known.user, fact(&[("user.id", "ann")]).user);
+        assert_eq!((known.device.as_deref(), known.gpu.as_deref()), (Some("Pixel 9"), Some("Mali-G715")));
+        crash.user = Some(User { id: Some(" ".into()), name: None });
+        crash.contexts.clear();
+        let unknown = fact_of(&crash, &secret());
+        assert_eq!(unknown.user, fact(&[("guid", "b")]).user);
+        assert_eq!(unknown.device.as_deref(), Some("passed over"));
     }
 
     #[test]

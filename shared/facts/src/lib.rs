@@ -5,4 +5,4 @@
 mod annotations;
 mod fact;
 
-pub use fact::{LONGEST_TEXT, fact_of};
+pub use fact::{LONGEST_TEXT, fact_of, user_of};

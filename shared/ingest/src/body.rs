@@ -25,8 +25,10 @@ const LINGER_BYTES: usize = 8 << 20;
 pub struct BodyReader {
     body: Body,
     inflater: Option<Inflater>,
+    /// Where the decoder's memory comes from, until it is taken: when the first byte is here, not before.
+    budget: Option<(Budget, Packing)>,
     /// The decoder's memory.
-    _share: Option<Share>,
+    share: Option<Share>,
     pace: Pace,
     /// Bytes given out so far, inflated.
     given: u64,
@@ -35,35 +37,25 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// A reader for a request's body. Waits a little where others hold the memory that its packing needs.
+    /// A reader for a request's body.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] for an encoding that is not taken, [`Cause::TooLarge`] for a length that is announced
-    /// and too large, [`Cause::Busy`] where the memory did not come free.
-    pub async fn open(
-        headers: &HeaderMap,
-        body: Body,
-        limits: &Limits,
-        budget: &Budget,
-    ) -> Result<Self, Unread> {
-        let packing = match packing_of(headers).and_then(|packing| {
+    /// and too large.
+    pub fn open(headers: &HeaderMap, body: Body, limits: &Limits, budget: &Budget) -> Result<Self, Unread> {
+        let packing = packing_of(headers).and_then(|packing| {
             check_announced_length(headers, limits.request)?;
             Ok(packing)
-        }) {
+        });
+        let packing = match packing {
             Ok(packing) => packing,
             Err(refusal) => return Err(Unread { refusal, body }),
         };
-        let mut share = None;
-        if let Some(packing) = packing {
-            share = match budget.for_inflating(packing).await {
-                Ok(share) => Some(share),
-                Err(refusal) => return Err(Unread { refusal, body }),
-            };
-        }
         Ok(Self {
             body,
             inflater: packing.map(Inflater::new),
-            _share: share,
+            budget: packing.map(|packing| (budget.clone(), packing)),
+            share: None,
             pace: Pace::new(limits),
             given: 0,
             limit: limits.request,
@@ -71,10 +63,10 @@ impl BodyReader {
         })
     }
 
-    /// The next piece; `None` at the end. Dropping this future loses nothing that was read.
+    /// The next piece; `None` at the end. Waits a little where others hold the memory that the body's packing needs.
     ///
     /// # Errors
-    /// [`Cause::TooLarge`], [`Cause::TooSlow`], [`Cause::BrokeOff`], or [`Cause::Malformed`] where the body is not packed
+    /// [`Cause::Busy`] where that memory did not come free, [`Cause::TooLarge`], [`Cause::TooSlow`], [`Cause::BrokeOff`], or [`Cause::Malformed`] where the body is not packed
     /// as it claims.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
@@ -92,10 +84,17 @@ impl BodyReader {
                 return Ok(None);
             }
             match self.pace.wait_for(&mut self.body).await? {
-                Some(bytes) => match &mut self.inflater {
-                    Some(inflater) => inflater.push(bytes),
-                    None => return self.give(bytes).map(Some),
-                },
+                Some(bytes) => {
+                    if let Some((budget, packing)) = &self.budget
+                        && self.share.is_none()
+                    {
+                        self.share = Some(budget.for_inflating(*packing).await?);
+                    }
+                    match &mut self.inflater {
+                        Some(inflater) => inflater.push(bytes),
+                        None => return self.give(bytes).map(Some),
+                    }
+                }
                 None => {
                     self.ended = true;
                     if self.inflater.as_mut().is_some_and(|inflater| !inflater.has_ended())
@@ -261,7 +260,7 @@ mod tests {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let budget = Budget::new(1 << 20);
-        let opened = BodyReader::open(&headers, body, &limits(), &budget).await;
+        let opened = BodyReader::open(&headers, body, &limits(), &budget);
         let mut reader = opened.map_err(|unread| unread.refusal.cause)?;
         let mut whole = Vec::new();
         while let Some(piece) = reader.next().await.map_err(|refusal| refusal.cause)? {

@@ -8,6 +8,10 @@ use crate::{Cause, Refusal, inflate::Packing};
 
 /// Memory is handed out in pieces of this many bytes.
 const PIECE: u64 = 1024;
+/// A decoder that takes no more than this is a small one.
+const SMALL: u64 = 64 * PIECE;
+/// At most so many small decoders at once: 192 MiB if every one of them is held by a slow client.
+const SMALL_DECODERS: usize = 4096;
 /// How long a request waits for memory that others hold.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -15,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Budget {
     pieces: Arc<Semaphore>,
+    /// Decoders so small that they are counted rather than weighed: a slow client that holds one must not be able to
+    /// keep all others out.
+    small_decoders: Arc<Semaphore>,
 }
 
 /// A part of the budget, given back when it is dropped.
@@ -27,7 +34,10 @@ impl Budget {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let pieces = usize::try_from(bytes / PIECE).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { pieces: Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS))) }
+        Self {
+            pieces: Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS))),
+            small_decoders: Arc::new(Semaphore::new(SMALL_DECODERS)),
+        }
     }
 
     /// An empty share, to grow.
@@ -47,7 +57,13 @@ impl Budget {
     /// # Errors
     /// [`Cause::Busy`] where it did not come free.
     pub async fn for_inflating(&self, packing: Packing) -> Result<Share, Refusal> {
-        let share = self.wait_for(packing.memory(), PATIENCE).await;
+        let share = if packing.memory() <= SMALL {
+            let acquire = Arc::clone(&self.small_decoders).acquire_owned();
+            let acquired = tokio::time::timeout(PATIENCE, acquire).await.ok().and_then(Result::ok);
+            acquired.map(|permit| Share { permit })
+        } else {
+            self.wait_for(packing.memory(), PATIENCE).await
+        };
         share.ok_or_else(|| {
             Refusal::new(Cause::Busy, "too many packed requests are being read: try again later")
         })

@@ -7,6 +7,7 @@ use epitaph_bucket::{Bucket, BucketError};
 use epitaph_crash_model::{CrashId, ProjectId, Protocol};
 use epitaph_host::{Context, Limits, Metrics, Settings, metrics::Outcome};
 use epitaph_queue::Sender;
+use epitaph_rules::{Action, Decision, Subject};
 use epitaph_secrets::Secret;
 
 use crate::{
@@ -16,10 +17,9 @@ use crate::{
     draft::{Draft, DraftSource},
     hand_over::{HandOver, Safe},
     keys,
+    rule_book::RuleBook,
 };
 
-/// The generation of keys that is accepted where no rule says more.
-const GENERATIONS: [u32; 1] = [0];
 /// The longest client name that is kept.
 const LONGEST_CLIENT: usize = 200;
 /// What a message holds beside payloads: ids, the annotations' share, the report's structure.
@@ -84,7 +84,17 @@ pub struct Collector {
     ingest: Secret,
     engines: Engines,
     hand_over: HandOver,
+    rules: Arc<RuleBook>,
     metrics: Metrics,
+}
+
+/// What became of a report that the client was right to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: CrashId,
+    /// The rule that discarded it, if one did.
+    pub discarded_by: Option<String>,
 }
 
 impl Collector {
@@ -104,6 +114,7 @@ impl Collector {
             name: context.name,
             limits: context.settings.limits.clone(),
             ingest: context.secrets.ingest.clone(),
+            rules: Arc::new(RuleBook::new(bucket.clone(), context.settings.rules_every)),
             hand_over: HandOver::new(queue, bucket, context.secrets.message.clone()),
             engines,
             metrics: context.metrics.clone(),
@@ -115,12 +126,23 @@ impl Collector {
         &self.limits
     }
 
+    /// The limits of a project's reports.
+    fn limits_of(&self, project: ProjectId) -> Limits {
+        let mut limits = self.limits.clone();
+        let rules = self.rules.current();
+        if let Some(of_project) = rules.as_ref().and_then(|rules| rules.of(project)) {
+            limits.file = of_project.limits.file.map_or(limits.file, |file| file.min(limits.file));
+            limits.files = of_project.limits.files.map_or(limits.files, |files| files.min(limits.files));
+        }
+        limits
+    }
+
     /// Checks the key of a request for a project.
     ///
     /// # Errors
     /// See [`keys::authenticate`].
     pub fn authenticate(&self, parts: &Parts, project: ProjectId) -> Result<(), Refusal> {
-        keys::authenticate(parts, project, &self.ingest, &GENERATIONS)
+        keys::authenticate(parts, project, &self.ingest, &self.rules.generations(project))
     }
 
     /// Checks a key that did not come where [`Collector::authenticate`] looks.
@@ -128,20 +150,20 @@ impl Collector {
     /// # Errors
     /// See [`keys::check_key`].
     pub fn check_key(&self, project: ProjectId, key: &str) -> Result<(), Refusal> {
-        keys::check_key(key, project, &self.ingest, &GENERATIONS)
+        keys::check_key(key, project, &self.ingest, &self.rules.generations(project))
     }
 
     /// Checks a key for a project.
     pub fn is_key(&self, project: ProjectId, key: &str) -> bool {
-        self.ingest.is_project_key(project, &GENERATIONS, key)
+        self.ingest.is_project_key(project, &self.rules.generations(project), key)
     }
 
     /// Begins to read a request's body.
     ///
     /// # Errors
     /// See [`BodyReader::open`].
-    pub async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<BodyReader, Unread> {
-        BodyReader::open(headers, body, &self.limits, &self.engines.budget).await
+    pub fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<BodyReader, Unread> {
+        BodyReader::open(headers, body, &self.limits, &self.engines.budget)
     }
 
     /// Begins a report.
@@ -153,7 +175,7 @@ impl Collector {
         // Base64 makes four bytes of three; the annotations, with the quotes around each, and the rest travel too.
         let room = largest.saturating_sub(MESSAGE_OVERHEAD + 2 * annotations);
         let source = &DraftSource {
-            limits: &self.limits,
+            limits: &self.limits_of(project),
             bucket: &self.engines.bucket,
             budget: &self.engines.budget,
             inline: self.limits.inline.min(room / 4 * 3),
@@ -162,11 +184,59 @@ impl Collector {
         Draft::new(project, protocol, client, source)
     }
 
-    /// Makes a report durable, and counts it. When this returns `Ok`, the client may be told that it is safe.
+    /// Makes a report durable, or discards it by a rule, and counts it. When this returns `Ok`, the client may be told
+    /// that it is safe: of a rule it is told nothing.
     ///
     /// # Errors
     /// [`Cause::Unavailable`](crate::Cause::Unavailable).
     pub async fn accept(&self, draft: Draft) -> Result<CrashId, Refusal> {
+        let accepted = self.accept_or_discard(draft).await?;
+        Ok(accepted.id)
+    }
+
+    /// As [`Collector::accept`], for clients that are told of rules.
+    ///
+    /// # Errors
+    /// [`Cause::Unavailable`](crate::Cause::Unavailable).
+    pub async fn accept_or_discard(&self, mut draft: Draft) -> Result<Accepted, Refusal> {
+        let id = draft.report().id;
+        let discarded_by = self.apply_rules(&mut draft);
+        let outcome = if discarded_by.is_some() {
+            draft.discard().await;
+            Ok(id)
+        } else {
+            let outcomes = self.rules.take_outcomes();
+            draft.ride_along(outcomes.clone());
+            let handed = self.hand_over(draft).await;
+            if handed.is_err() {
+                self.rules.put_back(outcomes);
+            }
+            handed
+        };
+        // By now all that the answer needs is done.
+        self.rules.refresh();
+        outcome.map(|id| Accepted { id, discarded_by })
+    }
+
+    /// Lets the rules decide as far as they can; the name of the rule that discards the report, if one does.
+    fn apply_rules(&self, draft: &mut Draft) -> Option<String> {
+        let rules = self.rules.current()?;
+        let report = draft.report();
+        match rules.decide(&Subject::of_report(report)) {
+            Decision::Discard { rule, verdict } => {
+                self.metrics.count(self.name, Outcome::Sampled, verdict.as_str());
+                self.rules.count(report.project, &rule.name, verdict);
+                Some(rule.name.clone())
+            }
+            Decision::Keep { rule: Some(rule), weight } if matches!(rule.action, Action::Sample(_)) => {
+                draft.stand_for(weight, rule.name.clone());
+                None
+            }
+            Decision::Keep { .. } | Decision::Open => None,
+        }
+    }
+
+    async fn hand_over(&self, draft: Draft) -> Result<CrashId, Refusal> {
         match self.hand_over.hand_over(draft.report()).await {
             Ok(safe) => {
                 let outcome = match safe {

@@ -2,7 +2,7 @@
 
 use epitaph_bucket::{Bucket, Key};
 use epitaph_crash_model::{
-    Content, CrashId, Note, NoteReason, ProjectId, Protocol, REPORT_VERSION, Report, Role,
+    Content, CrashId, Note, NoteReason, ProjectId, Protocol, REPORT_VERSION, Report, Role, RuleOutcome,
 };
 use epitaph_host::Limits;
 
@@ -12,6 +12,11 @@ use crate::{
     file::{CLEANING_BUDGET, FileError, FileHead, FileWriter, Room},
     inflate::Packing,
 };
+
+/// Annotations of this many bytes are kept whatever else is held in memory: most reports have fewer.
+const FREE_ANNOTATIONS: u64 = 16 << 10;
+/// As for payloads: while a message is made, its parts are held several times.
+const ANNOTATION_COPIES: u64 = 3;
 
 /// A report that grows while its request is read. Its id exists from the beginning: objects are named after it.
 pub struct Draft {
@@ -24,6 +29,9 @@ pub struct Draft {
     files: usize,
     /// Bytes of annotations that may still be added, as they are in JSON.
     annotation_bytes_left: u64,
+    annotation_bytes_held: u64,
+    /// The memory of annotations beyond what every report has for free.
+    annotation_memory: Option<Share>,
     /// The memory of the inline payloads.
     shares: Vec<Share>,
 }
@@ -48,6 +56,8 @@ impl Draft {
             payloads: Vec::new(),
             notes: Vec::new(),
             weight: 1,
+            sampled_by: None,
+            outcomes: Vec::new(),
         };
         Self {
             report,
@@ -57,6 +67,8 @@ impl Draft {
             inline_left: from.inline,
             files: 0,
             annotation_bytes_left: from.annotations,
+            annotation_bytes_held: 0,
+            annotation_memory: from.budget.share(),
             shares: Vec::new(),
         }
     }
@@ -74,6 +86,17 @@ impl Draft {
         true
     }
 
+    /// Lets it stand for several, by a rule.
+    pub(crate) fn stand_for(&mut self, weight: u32, rule: String) {
+        self.report.weight = weight;
+        self.report.sampled_by = Some(rule);
+    }
+
+    /// Lets counts about other reports ride along.
+    pub(crate) fn ride_along(&mut self, outcomes: Vec<RuleOutcome>) {
+        self.report.outcomes = outcomes;
+    }
+
     /// Whether its minidump is whole.
     pub fn has_minidump(&self) -> bool {
         self.report.payloads.iter().any(|payload| payload.role == Role::Minidump)
@@ -84,18 +107,24 @@ impl Draft {
         usize::try_from(self.limits.annotation_value).unwrap_or(usize::MAX)
     }
 
-    /// Adds an annotation. The first of a name stays; one that is too large, or one too many, is noted instead.
+    /// Adds an annotation. The first of a name stays; one that is too large, one too many, or one for which there is no
+    /// memory at this moment, is noted instead.
     pub fn annotate(&mut self, name: String, value: String) {
         if self.report.annotations.contains_key(&name) {
             return;
         }
         let bytes = json_length(&name) + json_length(&value);
-        let fits = name.len() as u64 <= self.limits.annotation_name
+        let held = self.annotation_bytes_held + bytes;
+        let has_memory = held <= FREE_ANNOTATIONS
+            || self.annotation_memory.as_mut().is_some_and(|share| share.grow_to(held * ANNOTATION_COPIES));
+        let fits = has_memory
+            && name.len() as u64 <= self.limits.annotation_name
             && value.len() as u64 <= self.limits.annotation_value
             && bytes <= self.annotation_bytes_left
             && self.report.annotations.len() < self.limits.annotations;
         if fits {
             self.annotation_bytes_left -= bytes;
+            self.annotation_bytes_held = held;
             self.report.annotations.insert(name, value);
         } else {
             self.note(Some(name), NoteReason::AnnotationTooLarge);

@@ -96,18 +96,44 @@ impl Inflater {
         self.input = packed;
     }
 
-    /// The next piece of what was packed; `None` when more input is needed. What follows the packed stream is ignored,
-    /// as browsers do.
+    /// The next piece of what was packed; `None` when more input is needed.
     ///
     /// # Errors
     /// When the input is not packed as it claims.
     pub fn pull(&mut self) -> io::Result<Option<Bytes>> {
-        if self.ended {
+        loop {
+            if self.ended && !self.input.is_empty() {
+                self.begin_next_member();
+            }
+            if self.input.is_empty() && !self.held_back {
+                return Ok(None);
+            }
+            let piece = self.step()?;
+            if piece.is_some() {
+                return Ok(piece);
+            }
+        }
+    }
+
+    /// Packed streams may stand one behind another (`cat a.gz b.gz`) and are one then. Anything else behind the end of a
+    /// stream is ignored, as browsers do.
+    fn begin_next_member(&mut self) {
+        let begins_alike = match self.packing {
+            Packing::Gzip => self.input[0] == 0x1f,
+            Packing::Zstd => self.input[0] == 0x28,
+            Packing::Xz => self.input[0] == 0xfd,
+            Packing::Bzip2 => self.input[0] == b'B',
+            Packing::Deflate | Packing::Brotli => false,
+        };
+        if begins_alike {
+            self.decoder = None;
+            self.ended = false;
+        } else {
             self.input.clear();
         }
-        if self.input.is_empty() && !self.held_back {
-            return Ok(None);
-        }
+    }
+
+    fn step(&mut self) -> io::Result<Option<Bytes>> {
         let first = self.input.first().copied().unwrap_or_default();
         let decoder = self.decoder.get_or_insert_with(|| decoder(self.packing, first));
         self.output.resize(PIECE, 0);
@@ -131,7 +157,7 @@ impl Inflater {
         }
         let (read, written) = (input.written_len(), output.written_len());
         self.held_back = output.has_no_spare_space() && !self.ended;
-        self.input = if self.ended { Bytes::new() } else { self.input.slice(read..) };
+        self.input = self.input.slice(read..);
         Ok((written > 0).then(|| self.output.split_to(written).freeze()))
     }
 
@@ -241,6 +267,17 @@ mod tests {
             let plain = seed.repeat(repeat);
             let packed = pack(packing, &plain);
             prop_assert_eq!(inflate(packing, &packed, step).unwrap(), (plain, true));
+        }
+
+        #[test]
+        fn streams_that_stand_one_behind_another_are_one(
+            packing in prop_oneof![Just(Packing::Gzip), Just(Packing::Zstd)],
+            first: Vec<u8>,
+            second: Vec<u8>,
+            step in 1_usize..200,
+        ) {
+            let packed = [pack(packing, &first), pack(packing, &second)].concat();
+            prop_assert_eq!(inflate(packing, &packed, step).unwrap(), ([first, second].concat(), true));
         }
 
         #[test]

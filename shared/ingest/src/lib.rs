@@ -8,6 +8,7 @@ pub mod body;
 mod breaker;
 pub mod budget;
 mod collector;
+pub mod cors;
 pub mod draft;
 pub mod dump;
 pub mod file;
@@ -16,10 +17,11 @@ pub mod inflate;
 pub mod keys;
 pub mod multipart;
 mod refusal;
+mod rule_book;
 
 #[cfg(feature = "embedded")]
 pub use crate::collector::producer_settings;
 pub use crate::{
-    collector::{Collector, Engines, OpenError},
+    collector::{Accepted, Collector, Engines, OpenError},
     refusal::{Cause, Refusal},
 };

@@ -114,6 +114,8 @@ fn report() -> Report {
         payloads: Vec::new(),
         notes: Vec::new(),
         weight: 1,
+        sampled_by: None,
+        outcomes: Vec::new(),
     }
 }
 
@@ -154,7 +156,7 @@ async fn what_is_parked_is_a_signed_message_that_holds_the_report() {
     let report = report();
     assert_eq!(stage.hand_over(&report).await.0, Ok(Safe::Parked));
     let key = Key::parked(report.project, &report.id.to_string());
-    assert_eq!(stage.parked().await, [key.clone()]);
+    assert_eq!(stage.parked().await, std::slice::from_ref(&key));
     let bytes: Bytes = stage.bucket.get(&key, 1 << 20).await.unwrap();
     let message: Message = serde_json::from_slice(&bytes).unwrap();
     assert!(stage.secret.is_signed(&message));

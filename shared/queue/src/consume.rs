@@ -68,6 +68,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Undeliverable {
     /// Its bytes, as they were sent; perhaps no message at all.
     pub bytes: Vec<u8>,
+    /// Where it lies in the queue.
+    pub place: String,
     /// Why.
     pub reason: String,
     /// How often it was tried.
@@ -130,7 +132,8 @@ async fn settle<H: Handler>(
         Outcome::Later(why) => Some(why),
         Outcome::Dead(reason) => {
             let attempts = delivery.attempt();
-            let undeliverable = Undeliverable { bytes: delivery.bytes().to_vec(), reason, attempts };
+            let undeliverable =
+                Undeliverable { bytes: delivery.bytes().to_vec(), place: delivery.place(), reason, attempts };
             keep_extending(&delivery, heartbeat, handler.bury(undeliverable)).await.err()
         }
     };

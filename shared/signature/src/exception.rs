@@ -47,7 +47,10 @@ pub(crate) fn frame_name(frame: &Frame) -> String {
     if module.is_empty() || module.contains(['/', '\\']) || function.contains(module) {
         return function;
     }
-    format!("{}.{function}", without_numbers(module))
+    // .NET may name the class with the function, too.
+    let class = module.rsplit(['.', '+']).next().unwrap_or(module);
+    let bare = function.strip_prefix(class).and_then(|rest| rest.strip_prefix('.')).unwrap_or(&function);
+    format!("{}.{bare}", without_numbers(module))
 }
 
 /// A name without the numbers that a compiler gives to what has no name of its own: `<>c__DisplayClass3_0`,
@@ -164,6 +167,7 @@ mod tests {
             ("Game.Player", "Update(Single dt)", "Game.Player.Update"),
             ("Game.Loader+<>c__DisplayClass3_0", "<Load>b__1", "Game.Loader+<>c__DisplayClass_.<Load>b__"),
             ("Player", "Player.Update", "Player.Update"),
+            ("Game.Save", "async Task Save.Write(int slot)", "Game.Save.Write"),
             ("game.player", "<module>", "game.player.<module>"),
             ("https://game.example/app.js", "onClick", "onClick"),
             ("", "onClick", "onClick"),

@@ -84,11 +84,12 @@ pub fn is_default(part: &str) -> bool {
 /// The names of a crash that has no fingerprint, and what became of its frames.
 fn by_rules(crash: &Unsigned<'_>) -> (Vec<String>, Vec<SignatureStep>) {
     let naming = exception::naming(crash.exceptions);
-    let names_of = if naming.is_some() { exception::frame_name } else { name::of };
-    let (mut names, mut steps) = choose(crash.frames, names_of, true);
+    let managed = naming.is_some();
+    let own = crash.frames.iter().any(|frame| frame.in_app == Some(true));
+    let (mut names, mut steps) = choose(crash.frames, Choice { managed, own });
     // The game's own frames may all be machinery, or only where it begins: then all frames count.
-    if !exception::tell(&names) {
-        (names, steps) = choose(crash.frames, names_of, false);
+    if own && !exception::tell(&names) {
+        (names, steps) = choose(crash.frames, Choice { managed, own: false });
     }
     let telling = names.iter().any(|name| name != UNKNOWN);
     if let Some((exception, kind)) = naming {
@@ -112,11 +113,24 @@ pub fn unreadable(class: &str) -> Signature {
     signature(&[format!("unreadable: {class}")], Vec::new())
 }
 
-/// The names that are used, and what became of every frame that was looked at. With `own`, only the game's own frames
-/// are used, if the client says of any that it is.
-fn choose(frames: &[Frame], name_of: fn(&Frame) -> String, own: bool) -> (Vec<String>, Vec<SignatureStep>) {
-    let own = own && frames.iter().any(|frame| frame.in_app == Some(true));
-    let named: Vec<String> = frames.iter().take(MACHINERY).map(name_of).collect();
+/// How names are chosen from frames.
+#[derive(Clone, Copy)]
+struct Choice {
+    /// Frames may be those of a managed language, which have no address.
+    managed: bool,
+    /// Only the game's own frames are used.
+    own: bool,
+}
+
+impl Choice {
+    fn name(self, frame: &Frame) -> String {
+        if self.managed { exception::frame_name(frame) } else { name::of(frame) }
+    }
+}
+
+/// The names that are used, and what became of every frame that was looked at.
+fn choose(frames: &[Frame], choice: Choice) -> (Vec<String>, Vec<SignatureStep>) {
+    let named: Vec<String> = frames.iter().take(MACHINERY).map(|frame| choice.name(frame)).collect();
     let cause = named.iter().enumerate().take_while(|(_, name)| !ends(name)).filter_map(explains).last();
 
     let mut names: Vec<String> = Vec::new();
@@ -127,15 +141,17 @@ fn choose(frames: &[Frame], name_of: fn(&Frame) -> String, own: bool) -> (Vec<St
             step(StepDecision::Skipped, format!("called by frame {outer}: {}", rule.because));
             continue;
         }
-        let name = named.get(index).cloned().unwrap_or_else(|| name_of(frame));
+        let name = named.get(index).cloned().unwrap_or_else(|| choice.name(frame));
         let rule = frame.function.as_ref().and_then(|_| rules::matching(&name));
         if let Some(rule) = rule {
             step(StepDecision::Skipped, rule.because.to_owned());
             if rule.effect == Effect::End {
                 break;
             }
-        } else if own && frame.in_app != Some(true) {
+        } else if choice.own && frame.in_app != Some(true) {
             step(StepDecision::Skipped, "not the game's own code, as the client tells".to_owned());
+        } else if choice.managed && name == UNKNOWN && frame.address.0 == 0 {
+            step(StepDecision::Skipped, "it has no name".to_owned());
         } else if name == UNKNOWN && names.last().is_some_and(|last| last == UNKNOWN) {
             step(
                 StepDecision::Skipped,

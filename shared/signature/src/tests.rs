@@ -112,6 +112,65 @@ fn a_text_that_is_cut_still_has_an_id_of_its_own() {
     assert_ne!(one.id, other.id);
 }
 
+fn exception(kind: &str, message: &str) -> Exception {
+    Exception { kind: Some(kind.to_owned()), message: Some(message.to_owned()), ..Exception::default() }
+}
+
+fn own(name: &str) -> Frame {
+    Frame { in_app: Some(true), ..function(name) }
+}
+
+#[test]
+fn an_exceptions_type_goes_before_the_games_own_frames() {
+    let exceptions = [exception("LevelError", "no spawn point"), exception("KeyError", "7")];
+    let frames = [function("raise"), own("load"), function("run"), own("start")];
+    let signature = sign(&Unsigned { frames: &frames, exceptions: &exceptions, ..Unsigned::default() });
+    assert_eq!(signature.text, "LevelError | game.load | game.start");
+    assert_eq!(signature.steps[2].because, "not the game's own code, as the client tells");
+}
+
+#[test]
+fn where_the_games_own_frames_say_nothing_all_frames_count() {
+    let text = |frames: &[Frame]| sign(&Unsigned { frames, ..Unsigned::default() }).text;
+    assert_eq!(text(&[function("draw"), own("main")]), "draw | main");
+    assert_eq!(text(&[own("abort"), function("draw")]), "draw");
+    assert_eq!(text(&[function("memcpy"), function("draw"), own("tick")]), "tick");
+}
+
+#[test]
+fn the_systems_word_for_an_end_is_no_part_of_the_name_whichever_client_tells_it() {
+    let native = Exception { mechanism: Some("mach".into()), ..exception("EXC_BAD_ACCESS", "at 0x10") };
+    let frames = ["a", "b"].map(function);
+    let bare = sign(&Unsigned { frames: &frames, ..Unsigned::default() });
+    assert_eq!(sign(&Unsigned { frames: &frames, exceptions: &[native], ..Unsigned::default() }), bare);
+}
+
+#[test]
+fn without_frames_an_exception_and_then_a_message_name_the_crash_by_what_they_always_say() {
+    let of = |exceptions: &[Exception], message, reason| {
+        sign(&Unsigned { exceptions, message, reason, ..Unsigned::default() }).text
+    };
+    let timeout = [exception("Timeout", "after 30 s\nat 12:00")];
+    assert_eq!(of(&timeout, Some("passed over"), Some("passed over")), "Timeout | after # s");
+    assert_eq!(of(&[], Some("lost player 17"), Some("passed over")), "lost player #");
+    assert_eq!(of(&[], Some(" "), Some("SIGABRT")), "SIGABRT");
+}
+
+#[test]
+fn a_clients_fingerprint_goes_before_all_and_may_ask_for_what_would_be() {
+    let frames = ["a", "b"].map(function);
+    let of = |fingerprint: &[&str]| {
+        let fingerprint: Vec<String> = fingerprint.iter().map(|&part| part.to_owned()).collect();
+        sign(&Unsigned { frames: &frames, fingerprint: &fingerprint, ..Unsigned::default() })
+    };
+    let plain = of(&[]);
+    assert_eq!(of(&["{{ default }}"]), plain);
+    assert_eq!(of(&[" "]), plain, "a fingerprint that says nothing is none");
+    assert_eq!((of(&["database"]).text.as_str(), of(&["database"]).steps.len()), ("database", 0));
+    assert_eq!(of(&["{{default}}", "eu"]).text, "a | b | eu");
+    assert_ne!(of(&["a", "b"]).id, plain.id, "what a client calls a crash is not what its frames are called");
+}
+
 /// Text that looks like names, so that the brackets and suffixes are met.
 fn names() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
@@ -148,11 +207,17 @@ fn names() -> impl Strategy<Value = String> {
 }
 
 fn frames() -> impl Strategy<Value = Vec<Frame>> {
-    let frame = (prop::option::of(names()), prop::option::of(names()), prop::option::of(0_u64..1 << 40));
-    let frame = frame.prop_map(|(function, module, offset)| Frame {
+    let frame = (
+        prop::option::of(names()),
+        prop::option::of(names()),
+        prop::option::of(0_u64..1 << 40),
+        prop::option::of(any::<bool>()),
+    );
+    let frame = frame.prop_map(|(function, module, offset, in_app)| Frame {
         function,
         module,
         offset: offset.map(Address),
+        in_app,
         ..Frame::default()
     });
     prop::collection::vec(frame, 0..12)
@@ -160,8 +225,25 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
 
 proptest! {
     #[test]
-    fn every_input_is_signed_and_alike_each_time(frames in frames(), reason in prop::option::of(any::<String>())) {
-        let crash = Unsigned { frames: &frames, kind: Kind::Crash, reason: reason.as_deref(), ..Unsigned::default() };
+    fn every_input_is_signed_and_alike_each_time(
+        frames in frames(),
+        reason in prop::option::of(any::<String>()),
+        exceptions in prop::collection::vec((prop::option::of(any::<String>()), any::<String>()), 0..3),
+        message in prop::option::of(any::<String>()),
+        fingerprint in prop::collection::vec(prop_oneof![any::<String>(), Just("{{ default }}".to_owned())], 0..3),
+    ) {
+        let exceptions: Vec<Exception> = exceptions
+            .into_iter()
+            .map(|(kind, message)| Exception { kind, message: Some(message), ..Exception::default() })
+            .collect();
+        let crash = Unsigned {
+            frames: &frames,
+            kind: Kind::Crash,
+            reason: reason.as_deref(),
+            exceptions: &exceptions,
+            message: message.as_deref(),
+            fingerprint: &fingerprint,
+        };
         let signature = sign(&crash);
         prop_assert_eq!(&signature, &sign(&crash));
         prop_assert!(!signature.text.is_empty());

@@ -4,7 +4,7 @@
 use epitaph_crash_model::{Address, Frame};
 
 use crate::{
-    EXCEPTIONS,
+    EXCEPTIONS, FRAMES,
     line::{after_any, header, lines, type_before_colon},
     place::{Place, base_name},
     thrown::{Thrown, name},
@@ -42,6 +42,8 @@ struct Reader {
     in_list: bool,
     /// The line before says something: what follows an empty line may name an error.
     after_text: bool,
+    /// Where Node left out frames that the cause has too: of which error, before which frame, and how many.
+    left_out: Vec<(usize, usize, usize)>,
 }
 
 impl Reader {
@@ -51,6 +53,11 @@ impl Reader {
         let after_text = std::mem::replace(&mut self.after_text, !text.is_empty());
         if let Some(frame) = read_frame(text) {
             self.current().add(frame);
+        } else if let Some(count) = left_out(text).filter(|_| self.has_frames()) {
+            if self.left_out.len() < EXCEPTIONS {
+                let index = self.chain.len() - 1;
+                self.left_out.push((index, self.chain[index].frames.len(), count));
+            }
         } else if let Some(cause) = after_any(text, &CAUSES) {
             let (kind, message) = named(cause, false).unwrap_or(("", cause));
             self.push(Thrown::new(kind, without_brace(message)));
@@ -100,7 +107,23 @@ impl Reader {
         &mut self.chain[last]
     }
 
+    /// Fills in what was left out: the outermost frames of an error and of its cause are the same.
+    fn fill(&mut self) {
+        // A cause may have a cause itself, with which it shares frames.
+        for &(index, at, count) in self.left_out.iter().rev() {
+            let [error, cause, ..] = self.chain.get_mut(index..).unwrap_or_default() else { continue };
+            let behind = error.frames.len() - at;
+            let shared =
+                cause.frames.len().checked_sub(behind).and_then(|end| Some(end.checked_sub(count)?..end));
+            if let Some(shared) = shared {
+                error.frames.splice(at..at, cause.frames[shared].iter().cloned());
+                error.frames.truncate(FRAMES);
+            }
+        }
+    }
+
     fn finish(mut self) -> Vec<Thrown> {
+        self.fill();
         if self.chain.is_empty() {
             self.chain.push(self.before);
         }
@@ -124,6 +147,11 @@ fn named(text: &str, is_strict: bool) -> Option<(&str, &str)> {
     }
     let (kind, message) = type_before_colon(bare)?;
     (header(bare).is_some() || (!message.is_empty() && !kind.contains(['.', '/']))).then_some((kind, message))
+}
+
+/// `... 7 lines matching cause stack trace ...`
+fn left_out(text: &str) -> Option<usize> {
+    text.strip_prefix("... ")?.strip_suffix(" lines matching cause stack trace ...")?.parse().ok()
 }
 
 /// Node opens a brace behind an error whose fields it shows.
@@ -156,7 +184,7 @@ fn v8(body: &str) -> Option<Frame> {
     }
     // A place alone must be one: `at 12:30:45` in a message is none.
     let place = Place::of_line_and_column(body)?;
-    let is_file = |file: &String| file.contains(['/', '\\', '.', ':', '<']);
+    let is_file = |file: &String| file.contains(['/', '\\', '.', ':', '<', '[']);
     place.file.as_ref().is_some_and(is_file).then(|| frame("", body)).flatten()
 }
 

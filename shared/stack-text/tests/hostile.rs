@@ -15,7 +15,7 @@ const FORMATS: [Format; 5] =
     [Format::CSharp, Format::Gdscript, Format::JavaScript, Format::Java, Format::Python];
 
 /// What traces are made of, so that random texts come near to being some.
-const PIECES: [&str; 72] = [
+const PIECES: [&str; 73] = [
     "\n",
     "\n",
     "\n  ",
@@ -72,6 +72,7 @@ const PIECES: [&str; 72] = [
     "eval at f (a.js:1:2), ",
     "[native code]",
     "[cause]: ",
+    "\n... 1 lines matching cause stack trace ...\n",
     "async ",
     "Caused by: ",
     "Suppressed: ",

@@ -446,5 +446,6 @@ pub(crate) fn showcase(project: ProjectId, now: Timestamp) -> Vec<(Crash, &'stat
     deep.signature =
         sign(&Unsigned { frames: &deep.threads[2].frames, kind: deep.kind, ..Unsigned::default() });
 
-    vec![(unreadable, "unreadable"), (hostile, "hostile"), (deep, "a deep stack")]
+    let told = crate::engine::told_by_an_engine(made(3));
+    vec![(unreadable, "unreadable"), (hostile, "hostile"), (deep, "a deep stack"), (told, "from an engine")]
 }

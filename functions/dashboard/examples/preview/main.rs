@@ -2,6 +2,7 @@
 //!
 //! Prints the login link. Takes a port as its argument (default 8090). Everything lies in a temporary directory.
 
+mod engine;
 mod game;
 
 use bytes::Bytes;
@@ -65,6 +66,9 @@ async fn store(
         signature: crash.signature.clone(),
         title: crash.signature.text.clone(),
         attempt: "1".to_owned(),
+        client_id: crash.client_id.clone(),
+        dump_digest: None,
+        outcomes: Vec::new(),
     };
     catalog.record(&new).await?;
     Ok(())

@@ -6,10 +6,10 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use epitaph_catalog::CrashRow;
+use epitaph_catalog::{CrashRow, Feedback};
 use epitaph_crash_model::{
-    Address, Crash, CrashId, IssueNumber, Kind, Module, Note, ProjectId, Protocol, Role, SignatureId,
-    SignatureStep, System, Thread, Timestamp,
+    Address, Breadcrumb, Crash, CrashId, Exception, IssueNumber, Kind, Module, Note, ProjectId, Protocol,
+    Role, SignatureId, SignatureStep, System, Thread, Timestamp, User,
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,11 @@ pub(super) async fn of_issue(
 pub(super) struct Answer {
     version: u32,
     id: CrashId,
+    /// The ids of later reports of the same crash.
+    aliases: Vec<CrashId>,
+    /// The client's own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     project: ProjectId,
     kind: Kind,
     issue: IssueNumber,
@@ -109,10 +114,18 @@ pub(super) struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     assertion: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    exceptions: Vec<Exception>,
+    breadcrumbs: Vec<Breadcrumb>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    fingerprint: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'static str>,
     release: Option<String>,
+    build: Option<String>,
     environment: Option<String>,
     received_at: Timestamp,
     occurred_at: Timestamp,
@@ -120,16 +133,35 @@ pub(super) struct Answer {
     os_version: Option<String>,
     system: System,
     uptime_seconds: Option<u64>,
-    user: Option<String>,
+    user: Option<User>,
+    /// Tells users apart, and not who they are.
+    user_hash: Option<String>,
     weight: u32,
     protocol: Option<Protocol>,
     client: Option<String>,
     crashing_thread: Option<usize>,
     threads: Vec<Thread>,
     modules: Vec<Module>,
+    tags: BTreeMap<String, String>,
+    contexts: BTreeMap<String, BTreeMap<String, String>>,
     annotations: BTreeMap<String, String>,
     payloads: Vec<PayloadAnswer>,
     notes: Vec<Note>,
+    feedback: Vec<FeedbackAnswer>,
+}
+
+/// What a player wrote about a crash.
+#[derive(Serialize)]
+struct FeedbackAnswer {
+    received_at: Timestamp,
+    name: Option<String>,
+    comments: String,
+}
+
+impl From<Feedback> for FeedbackAnswer {
+    fn from(feedback: Feedback) -> Self {
+        Self { received_at: feedback.received_at, name: feedback.name, comments: feedback.comments }
+    }
 }
 
 /// A file of a crash, and where to download it.
@@ -149,13 +181,15 @@ pub(super) async fn one(
     Path((project, crash)): Path<(String, String)>,
 ) -> Result<Json<Answer>, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let crash = crash.parse().map_err(|_| Fault::NoSuchCrash)?;
-    Ok(Json(Answer::from(dashboard.find(project, crash).await?)))
+    let found = dashboard.find(project, &crash).await?;
+    let aliases = dashboard.catalog().aliases(project, found.row.fact.crash_id).await?;
+    Ok(Json(Answer { aliases, ..Answer::from(found) }))
 }
 
 impl From<Found> for Answer {
     fn from(found: Found) -> Self {
-        let known = Self::of_row(found.row);
+        let feedback = found.feedback.into_iter().map(FeedbackAnswer::from).collect();
+        let known = Self { feedback, ..Self::of_row(found.row) };
         match found.document {
             Some(document) => known.with(document),
             None => known,
@@ -170,6 +204,8 @@ impl Answer {
         Self {
             version: epitaph_crash_model::CRASH_VERSION,
             id: fact.crash_id,
+            aliases: Vec::new(),
+            client_id: None,
             project: fact.project,
             kind: fact.kind,
             issue: row.issue,
@@ -180,9 +216,15 @@ impl Answer {
             reason: fact.reason,
             address: None,
             assertion: None,
+            message: None,
+            exceptions: Vec::new(),
+            breadcrumbs: Vec::new(),
+            comment: None,
+            fingerprint: Vec::new(),
             unreadable: fact.unreadable.then(|| GONE_UNREADABLE.to_owned()),
             incomplete: Some(GONE),
             release: fact.release,
+            build: None,
             environment: fact.environment,
             received_at: fact.received_at,
             occurred_at: fact.occurred_at,
@@ -195,16 +237,20 @@ impl Answer {
             platform: fact.platform,
             os_version: fact.os_version,
             uptime_seconds: fact.uptime_seconds,
-            user: fact.user,
+            user: None,
+            user_hash: fact.user,
             weight: fact.weight,
             protocol: None,
             client: None,
             crashing_thread: None,
             threads: Vec::new(),
             modules: Vec::new(),
+            tags: BTreeMap::new(),
+            contexts: BTreeMap::new(),
             annotations: BTreeMap::new(),
             payloads: Vec::new(),
             notes: Vec::new(),
+            feedback: Vec::new(),
         }
     }
 
@@ -225,7 +271,17 @@ impl Answer {
             signature_steps: crash.signature.steps,
             reason: crash.reason,
             address: crash.address,
+            client_id: crash.client_id,
             assertion: crash.assertion,
+            message: crash.message,
+            exceptions: crash.exceptions,
+            breadcrumbs: crash.breadcrumbs,
+            comment: crash.comment,
+            fingerprint: crash.fingerprint,
+            build: crash.build,
+            user: crash.user,
+            tags: crash.tags,
+            contexts: crash.contexts,
             unreadable: crash.unreadable,
             incomplete: None,
             release: crash.release,

@@ -27,8 +27,9 @@ pub(super) async fn download(
     Path((project, crash, index)): Path<(String, String, String)>,
 ) -> Result<Response, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let crash: CrashId = crash.parse().map_err(|_| Fault::NoSuchCrash)?;
-    let document = dashboard.find(project, crash).await?.document.ok_or(Fault::NoSuchFile)?;
+    let found = dashboard.find(project, &crash).await?;
+    let crash = found.row.fact.crash_id;
+    let document = found.document.ok_or(Fault::NoSuchFile)?;
     let payload = index
         .parse::<usize>()
         .ok()

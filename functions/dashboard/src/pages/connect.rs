@@ -15,6 +15,10 @@ pub(crate) struct Connect {
     pub(crate) curl: String,
     pub(crate) minidump_url: String,
     pub(crate) dsn: String,
+    /// Lines of `DefaultEngine.ini`.
+    pub(crate) unreal: String,
+    /// A command that posts the smallest JSON report.
+    pub(crate) report: String,
 }
 
 impl Connect {
@@ -27,6 +31,12 @@ impl Connect {
                 "curl -F upload_file_minidump=@crash.dmp -F prod=MyGame -F ver=1.2.3 \\\n  '{minidump_url}'"
             ),
             dsn: format!("{scheme}://{key}@{host}/{project}"),
+            unreal: format!("[CrashReportClient]\nDataRouterUrl=\"{base}/api/{project}/unreal/{key}/\""),
+            report: format!(
+                "curl '{base}/api/{project}/report/?sentry_key={key}' \\\n  -H 'Content-Type: application/json' \\\n  \
+                 -d '{{\"version\":1,\"type\":\"NullReferenceException\",\"message\":\"Object reference not set\",\
+                 \"stack\":\"Player.Update () (at Assets/Player.cs:12)\",\"release\":\"1.2.3\"}}'"
+            ),
             minidump_url,
         }
     }

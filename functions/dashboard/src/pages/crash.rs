@@ -10,6 +10,7 @@ use epitaph_crash_model::{Address, Crash, CrashId, Kind, StepDecision, Timestamp
 use super::{
     Page, html,
     stack::{self, ThreadView, Threads},
+    told::{self, ContextView, CrumbView, ExceptionView, Pair},
 };
 use crate::{
     Dashboard,
@@ -21,10 +22,10 @@ use crate::{
 };
 
 const MOST_MODULES: usize = 1_000;
-const MOST_ANNOTATIONS: usize = 500;
 const LONGEST_VALUE: usize = 2_000;
 const MOST_STEPS: usize = 100;
 const MOST_NOTES: usize = 50;
+const MOST_PARTS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "crash.html")]
@@ -43,7 +44,15 @@ struct CrashView<'a> {
     unreadable: Option<String>,
     incomplete: Option<&'static str>,
     assertion: Option<String>,
+    message: Option<String>,
+    /// What players wrote, and who.
+    words: Vec<(String, String)>,
     notes: Vec<NoteView>,
+    exceptions: Vec<ExceptionView>,
+    breadcrumbs: Vec<CrumbView>,
+    breadcrumbs_cut: Option<String>,
+    tags: Vec<Pair>,
+    contexts: Vec<ContextView>,
     crashing: Option<ThreadView>,
     threads: Vec<ThreadView>,
     threads_cut: Option<String>,
@@ -69,12 +78,6 @@ struct ModuleView {
     version: String,
     addresses: String,
     debug_id: String,
-}
-
-struct Pair {
-    name: String,
-    value: String,
-    cut: bool,
 }
 
 struct FactView {
@@ -104,11 +107,13 @@ pub(crate) async fn show(
     Path((project, crash)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "issues").await?;
-    let id: CrashId = crash.parse().map_err(|_| Fault::NoSuchCrash)?;
-    let found = dashboard.find(project.id, id).await?;
+    let found = dashboard.find(project.id, &crash).await?;
+    let id = found.row.fact.crash_id;
     let (t, row, document) = (page.t, &found.row, found.document.as_ref());
     let fact = &row.fact;
     let threads = document.map(|crash| Threads::new(crash, t)).transpose()?.unwrap_or_default();
+    let aliases = dashboard.catalog().aliases(project.id, id).await?;
+    let (breadcrumbs, older) = document.map(told::breadcrumbs).unwrap_or_default();
     let address = format!("/projects/{}", project.id);
     let data = format!("/api/v1/projects/{}/crashes/{id}", project.id);
     html(&CrashView {
@@ -126,15 +131,25 @@ pub(crate) async fn show(
         assertion: document
             .and_then(|crash| crash.assertion.as_deref())
             .map(|text| passage(text, LONGEST_VALUE).0),
+        message: document
+            .and_then(|crash| crash.message.as_deref())
+            .filter(|text| !is_said_already(text, document))
+            .map(|text| passage(text, LONGEST_VALUE).0),
+        words: words(&found),
+        exceptions: document.map(|crash| told::exceptions(crash, t)).transpose()?.unwrap_or_default(),
+        breadcrumbs,
+        breadcrumbs_cut: (older > 0).then(|| (t.older_left_out)(older)),
+        tags: document.map(|crash| told::pairs(&crash.tags)).unwrap_or_default(),
+        contexts: document.map(told::contexts).unwrap_or_default(),
         notes: document.map(|crash| notes(crash, t)).unwrap_or_default(),
         crashing: threads.crashing,
         threads: threads.others,
         threads_cut: (threads.left_out > 0).then(|| (t.threads_left_out)(threads.left_out)),
         modules: document.map(modules).unwrap_or_default(),
         modules_count: number(document.map_or(0, |crash| crash.modules.len()) as u64),
-        annotations: document.map(annotations).unwrap_or_default(),
+        annotations: document.map(|crash| told::pairs(&crash.annotations)).unwrap_or_default(),
         annotations_count: number(document.map_or(0, |crash| crash.annotations.len()) as u64),
-        facts: facts(&found, t),
+        facts: facts(&found, &aliases, t),
         files: document.map(|crash| files(crash, &data, t)).unwrap_or_default(),
         signature: line(&row.signature_text),
         signature_id: fact.signature.to_string(),
@@ -142,6 +157,24 @@ pub(crate) async fn show(
         json_href: data,
         page,
     })
+}
+
+/// Whether an exception or the assertion has these words already.
+fn is_said_already(text: &str, document: Option<&Crash>) -> bool {
+    let said = |crash: &Crash| {
+        let of_exceptions = crash.exceptions.iter().filter_map(|exception| exception.message.as_deref());
+        of_exceptions.chain(crash.assertion.as_deref()).any(|said| said.trim() == text.trim())
+    };
+    document.is_some_and(said)
+}
+
+/// What the player wrote with the report, and what came later.
+fn words(found: &Found) -> Vec<(String, String)> {
+    let comment = found.document.as_ref().and_then(|crash| crash.comment.as_deref());
+    let later = found.feedback.iter().filter(|one| Some(one.comments.as_str()) != comment);
+    let later = later.map(|one| (one.name.as_deref().map(line).unwrap_or_default(), one.comments.as_str()));
+    let all = comment.map(|text| (String::new(), text)).into_iter().chain(later);
+    all.map(|(name, text)| (name, passage(text, LONGEST_VALUE).0)).collect()
 }
 
 fn notes(crash: &Crash, t: &Texts) -> Vec<NoteView> {
@@ -161,14 +194,6 @@ fn modules(crash: &Crash) -> Vec<ModuleView> {
         debug_id: module.debug_id.as_deref().map(line).unwrap_or_default(),
     };
     crash.modules.iter().take(MOST_MODULES).map(view).collect()
-}
-
-fn annotations(crash: &Crash) -> Vec<Pair> {
-    let view = |(name, value): (&String, &String)| {
-        let (value, cut) = passage(value, LONGEST_VALUE);
-        Pair { name: line(name), value, cut }
-    };
-    crash.annotations.iter().take(MOST_ANNOTATIONS).map(view).collect()
 }
 
 fn files(crash: &Crash, address: &str, t: &Texts) -> Vec<FileView> {
@@ -197,7 +222,7 @@ fn steps(crash: &Crash, t: &Texts) -> Vec<StepView> {
 }
 
 /// What is known, most asked-for first. What the report does not tell takes no room.
-fn facts(found: &Found, t: &Texts) -> Vec<FactView> {
+fn facts(found: &Found, aliases: &[CrashId], t: &Texts) -> Vec<FactView> {
     let (fact, document) = (&found.row.fact, found.document.as_ref());
     let system = document.map(|crash| &crash.system);
     let occurred = document.map_or(Some(fact.occurred_at), |crash| crash.occurred_at);
@@ -210,8 +235,15 @@ fn facts(found: &Found, t: &Texts) -> Vec<FactView> {
     let weight = (fact.weight != 1).then(|| (t.reports)(fact.weight));
     let os =
         [&fact.platform, &fact.os_version].into_iter().flatten().map(|part| line(part)).collect::<Vec<_>>();
-    let entries: [(&'static str, Option<String>, bool); 13] = [
+    let player = document.and_then(|crash| crash.user.as_ref());
+    let player = player.and_then(|user| joined([shown(&user.name), shown(&user.id), None]));
+    let listed = |parts: &[String]| {
+        let parts: Vec<_> = parts.iter().take(MOST_PARTS).map(|part| line(part)).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    };
+    let entries: [(&'static str, Option<String>, bool); 18] = [
         (t.release, shown(&fact.release), true),
+        (t.build, document.and_then(|crash| shown(&crash.build)), true),
         (t.environment, shown(&fact.environment), false),
         (t.received, Some(full_time(fact.received_at)), false),
         (t.occurred, occurred.filter(|&time| differs(time, fact.received_at)).map(full_time), false),
@@ -228,9 +260,13 @@ fn facts(found: &Found, t: &Texts) -> Vec<FactView> {
         ),
         (t.device, shown(&fact.device), false),
         (t.gpu, shown(&fact.gpu), false),
+        (t.player, player, false),
         (t.user, shown(&fact.user), true),
         (t.stands_for, weight, false),
         (t.client, client, false),
+        (t.client_id, document.and_then(|crash| shown(&crash.client_id)), true),
+        (t.aliases, listed(&aliases.iter().map(CrashId::to_string).collect::<Vec<_>>()), true),
+        (t.fingerprint, document.and_then(|crash| listed(&crash.fingerprint)), true),
         (t.project, Some(fact.project.to_string()), false),
     ];
     entries

@@ -9,6 +9,7 @@ mod login;
 mod overview;
 mod search;
 mod stack;
+mod told;
 
 use askama::Template;
 use axum::{

@@ -4,7 +4,7 @@ use axum::{
     extract::{Query, State},
     response::Redirect,
 };
-use epitaph_crash_model::{CrashId, IssueNumber, ProjectId};
+use epitaph_crash_model::{IssueNumber, ProjectId};
 use serde::Deserialize;
 
 use crate::{Dashboard, fault::Fault};
@@ -18,7 +18,8 @@ pub(crate) struct Search {
 
 /// What people type or paste.
 enum Wanted {
-    Crash(CrashId),
+    /// A name of a crash, in whichever form.
+    Crash(String),
     Issue(IssueNumber),
 }
 
@@ -27,9 +28,18 @@ pub(crate) async fn find(
     Query(search): Query<Search>,
 ) -> Result<Redirect, Fault> {
     match parse(&search.q).ok_or(Fault::NotAnId)? {
-        Wanted::Crash(id) => {
-            let row = dashboard.catalog().find_crash(id).await?.ok_or(Fault::NoSuchCrash)?;
-            Ok(Redirect::to(&format!("/projects/{}/crashes/{id}", row.fact.project)))
+        Wanted::Crash(name) => {
+            // Two games may give the same id: the one that is looked at comes first.
+            let project = search.project.and_then(|named| named.parse().ok());
+            let mut found = match project {
+                Some(project) => dashboard.catalog().find(Some(project), &name).await?,
+                None => None,
+            };
+            if found.is_none() {
+                found = dashboard.catalog().find(None, &name).await?;
+            }
+            let fact = found.ok_or(Fault::NoSuchCrash)?.fact;
+            Ok(Redirect::to(&format!("/projects/{}/crashes/{}", fact.project, fact.crash_id)))
         }
         Wanted::Issue(number) => {
             let project: ProjectId = match search.project {
@@ -48,14 +58,16 @@ fn parse(text: &str) -> Option<Wanted> {
         letter.is_whitespace() || matches!(letter, '"' | '\'' | '{' | '}' | '<' | '>' | ',' | ';' | '.')
     });
     let last = bare.rsplit('/').next().unwrap_or(bare);
-    if let Ok(id) = last.parse() {
-        return Some(Wanted::Crash(id));
+    if epitaph_catalog::is_crash_name(last) {
+        return Some(Wanted::Crash(last.to_owned()));
     }
     bare.trim_start_matches('#').parse().ok().map(Wanted::Issue)
 }
 
 #[cfg(test)]
 mod tests {
+    use epitaph_crash_model::CrashId;
+
     use super::*;
 
     #[test]
@@ -71,7 +83,19 @@ mod tests {
             format!("http://localhost:8080/projects/1/crashes/{id}"),
         ];
         for form in forms {
-            assert!(matches!(parse(&form), Some(Wanted::Crash(found)) if found == id), "{form}");
+            let found = matches!(parse(&form), Some(Wanted::Crash(name)) if name.parse() == Ok(id));
+            assert!(found, "{form}");
+        }
+    }
+
+    #[test]
+    fn a_clients_own_id_is_a_name_of_a_crash() {
+        for form in [
+            "9ec79c33ec9942ab8353589fcb2e04dc",
+            "9EC79C33-ec99-42ab-8353-589fcb2e04dc",
+            "BP-9ec79c33ec9942ab8353589fcb2e04dc",
+        ] {
+            assert!(matches!(parse(form), Some(Wanted::Crash(name)) if name == form), "{form}");
         }
     }
 

@@ -56,6 +56,8 @@ struct FramesView {
 enum Row {
     Frame(Box<FrameView>),
     Gap(String),
+    /// Frames that are not the game's own, behind a line that opens them.
+    Fold(String, Vec<FrameView>),
 }
 
 struct FrameView {
@@ -71,6 +73,9 @@ struct FrameView {
     trust_explained: &'static str,
     weak: bool,
     used: bool,
+    /// The line of code, as the client sent it.
+    code: Option<String>,
+    in_app: Option<bool>,
 }
 
 impl Threads {
@@ -117,12 +122,13 @@ fn view(
     let frame = |index: usize| {
         Row::Frame(Box::new(FrameView::new(index, &thread.frames[index], used.contains(&index), t)))
     };
-    let rows = if count <= ends.inner + ends.outer {
+    let rows: Vec<Row> = if count <= ends.inner + ends.outer {
         (0..count).map(frame).collect()
     } else {
         let gap = Row::Gap((t.frames_left_out)(count - ends.inner - ends.outer));
         (0..ends.inner).map(frame).chain([gap]).chain((count - ends.outer..count).map(frame)).collect()
     };
+    let rows = folded(rows, t);
     let mut registers: Vec<_> = thread.registers.iter().take(MOST_REGISTERS).collect();
     registers.sort_by_key(|(name, _)| reading_order(name));
     let registers =
@@ -137,6 +143,42 @@ fn view(
         incomplete: thread.incomplete.as_deref().map(line),
         frames: if count == 0 && thread.registers.is_empty() { String::new() } else { frames.render()? },
     })
+}
+
+/// The frames of an exception as a table, in HTML.
+pub(crate) fn of_exception(frames: &[Frame], t: &'static Texts) -> Result<String, askama::Error> {
+    let thread = Thread { frames: frames.to_vec(), ..Thread::default() };
+    Ok(view(0, &thread, OF_OTHERS, &HashSet::new(), false, t)?.frames)
+}
+
+/// Folds several frames in a row that are not the game's own, where the client tells which are.
+fn folded(rows: Vec<Row>, t: &Texts) -> Vec<Row> {
+    const FEWEST: usize = 3;
+    let told = rows.iter().any(|row| matches!(row, Row::Frame(frame) if frame.in_app == Some(true)));
+    if !told {
+        return rows;
+    }
+    let mut shown = Vec::with_capacity(rows.len());
+    let mut run = Vec::new();
+    let close = |run: &mut Vec<FrameView>, shown: &mut Vec<Row>| {
+        let frames = std::mem::take(run);
+        if frames.len() < FEWEST {
+            shown.extend(frames.into_iter().map(|frame| Row::Frame(Box::new(frame))));
+        } else {
+            shown.push(Row::Fold((t.foreign_frames)(frames.len()), frames));
+        }
+    };
+    for row in rows {
+        match row {
+            Row::Frame(frame) if frame.in_app != Some(true) && !frame.used => run.push(*frame),
+            other => {
+                close(&mut run, &mut shown);
+                shown.push(other);
+            }
+        }
+    }
+    close(&mut run, &mut shown);
+    shown
 }
 
 /// Where code runs and where its stack is come first; `r9` comes before `r10`.
@@ -186,6 +228,8 @@ impl FrameView {
             trust_explained: meaning,
             weak: matches!(frame.trust, Trust::Scan),
             used,
+            code: frame.source.as_deref().map(|code| line(code.trim())).filter(|code| !code.is_empty()),
+            in_app: frame.in_app,
         }
     }
 }

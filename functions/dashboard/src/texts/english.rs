@@ -126,6 +126,27 @@ pub(crate) const ENGLISH: Texts = Texts {
     files: "Files",
     signature: "Signature",
     how_signed: "How it came about",
+    exceptions: "Exceptions",
+    caused_by: "caused by",
+    handled: "handled",
+    not_handled: "not handled",
+    stack_of_exception: "Its stack",
+    in_app: "The game's own code",
+    foreign_frames: |count| format!("{count} frames of the engine, of libraries or of the system"),
+    message: "Message",
+    player_wrote: "The player wrote",
+    breadcrumbs: "What happened before",
+    older_left_out: |count| format!("{count} older ones are left out here. JSON has them all."),
+    time: "Time",
+    category: "Category",
+    level: "Level",
+    tags: "Tags",
+    contexts: "Contexts",
+    build: "Build",
+    player: "Player",
+    client_id: "The client's own id",
+    aliases: "Also sent as",
+    fingerprint: "Grouped by the client as",
 
     kind: |kind| match kind {
         Kind::Crash => "crash",
@@ -190,7 +211,12 @@ pub(crate) const ENGLISH: Texts = Texts {
     connect_try: "Try it",
     connect_try_text: "Send any minidump by hand. The answer is the crash id; put it into the search box.",
     connect_crashpad_text: "Give this address to the handler as its upload URL. Nothing else needs to change.",
-    connect_dsn_text: "For clients that are configured with a DSN.",
+    connect_dsn_text: "Sentry's SDKs, for native code and for every engine and language, take this as their DSN.",
+    connect_unreal_text: "Put these lines into DefaultEngine.ini (Config folder of the project), then package the game with the \
+                          CrashReportClient.",
+    connect_report: "Unity, Godot, web",
+    connect_report_text: "Post one JSON object, from any engine that can send an HTTP request. Unity and Godot also have \
+                          Sentry's SDKs: those take the DSN.",
     connect_key_text: "The key lets a client send reports to this project and read nothing. \
                        It may be shipped inside the game.",
 

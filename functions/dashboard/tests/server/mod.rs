@@ -9,8 +9,8 @@ use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash, Recorded};
 use epitaph_crash_model::{
-    Address, Crash, CrashId, Encoding, Frame, IssueNumber, Kind, Module, ProjectId, Protocol, Role,
-    StoredPayload, System, Thread, Trust,
+    Address, Breadcrumb, Crash, CrashId, Encoding, Exception, Frame, IssueNumber, Module, ProjectId,
+    Protocol, Role, StoredPayload, System, Thread, Trust, User,
 };
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
 use epitaph_secrets::{Purpose, RootSecret};
@@ -127,10 +127,13 @@ impl Server {
             signature: crash.signature.clone(),
             title: crash.signature.text.clone(),
             attempt: "1".to_owned(),
+            client_id: crash.client_id.clone(),
+            dump_digest: None,
+            outcomes: Vec::new(),
         };
         match self.catalog.record(&new).await.unwrap() {
             Recorded::First { issue, .. } => issue,
-            Recorded::Already => panic!("{} was recorded before", crash.id),
+            Recorded::Duplicate { .. } | Recorded::Already => panic!("{} was recorded before", crash.id),
         }
     }
 
@@ -201,6 +204,32 @@ pub fn crash(function: &str) -> Crash {
         uptime_seconds: Some(75),
         annotations: [("guid".to_owned(), "player-1".to_owned()), ("map".to_owned(), "Ashfen".to_owned())]
             .into(),
+        client_id: Some(id.simple().replace('0', "f")),
+        build: Some("5120".to_owned()),
+        message: Some("the last words".to_owned()),
+        exceptions: vec![Exception {
+            kind: Some("NullReferenceException".to_owned()),
+            message: Some("Object reference not set".to_owned()),
+            mechanism: Some("onerror".to_owned()),
+            handled: Some(false),
+            frames: vec![Frame {
+                source: Some("var armor = target.Armor;".to_owned()),
+                in_app: Some(true),
+                ..frame("Weapon.Fire", 0, Trust::Given)
+            }],
+        }],
+        breadcrumbs: vec![Breadcrumb {
+            time: Some(id.accepted_at()),
+            category: Some("ui.click".to_owned()),
+            level: Some("warning".to_owned()),
+            message: Some("opened the door".to_owned()),
+            data: [("door".to_owned(), "north".to_owned())].into(),
+        }],
+        user: Some(User { id: Some("player-17".to_owned()), name: Some("Ann".to_owned()) }),
+        tags: [("store".to_owned(), "steam".to_owned())].into(),
+        contexts: [("unity".to_owned(), [("editor_version".to_owned(), "2022.3".to_owned())].into())].into(),
+        fingerprint: vec!["doors".to_owned()],
+        comment: Some("it froze in the lift".to_owned()),
         ..Crash::new(id, ProjectId::FIRST, Protocol::Multipart, signature)
     };
     sign_again(&mut crash);

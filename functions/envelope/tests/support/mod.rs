@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set itself up should fail")]
 
-mod pack;
+pub(crate) mod pack;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,8 +17,6 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-
-pub(crate) use self::pack::{Packing, pack};
 
 /// Longer than anything here takes on a slow machine: a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,6 +14,7 @@ use std::{
 use serde_json::Value;
 
 pub mod bombs;
+pub mod clients;
 pub mod load;
 pub mod wire;
 

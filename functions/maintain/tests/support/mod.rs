@@ -157,7 +157,15 @@ impl House {
             "weight": 1, "signature": signature.id, "kind": "crash", "unreadable": false,
         });
         let fact = serde_json::from_value(fact).unwrap();
-        let crash = NewCrash { fact, title: "render".into(), signature, attempt: "won".into() };
+        let crash = NewCrash {
+            fact,
+            title: "render".into(),
+            signature,
+            attempt: "won".into(),
+            client_id: None,
+            dump_digest: None,
+            outcomes: Vec::new(),
+        };
         self.catalog.record(&crash).await.unwrap();
     }
 
@@ -259,7 +267,7 @@ impl House {
 
     /// The object of a dead letter without its row.
     pub(crate) async fn bury(&self, id: CrashId) {
-        let key = Key::dead(&id.to_string());
+        let key = Key::dead(&id.to_string(), "1");
         self.bucket.put(&key, message(id, &"dead").into()).await.unwrap();
     }
 

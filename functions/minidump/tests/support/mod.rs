@@ -1,5 +1,5 @@
 //! The collector on a real server, talked to in bytes; what it accepted is read back from the queue.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set itself up should fail")]
 
 mod pack;

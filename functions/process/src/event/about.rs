@@ -179,7 +179,7 @@ fn system(crash: &mut Crash, event: &Value) {
 }
 
 /// A processor as minidumps name it.
-fn processor(told: &str) -> &str {
+pub(crate) fn processor(told: &str) -> &str {
     match told.to_lowercase().as_str() {
         "x86_64" | "x64" | "amd64" => "amd64",
         "arm64" | "aarch64" | "arm64-v8a" | "arm64e" | "arm64_v8a" => "arm64",

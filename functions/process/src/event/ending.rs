@@ -69,23 +69,24 @@ fn kind(crash: &Crash, event: &Value) -> Kind {
             .any(|thread| value::truth(thread, "crashed") == Some(true));
         return if fatal || crashed { Kind::Crash } else { Kind::Error };
     };
+    of_exception(exception).unwrap_or(if fatal { Kind::Crash } else { Kind::Error })
+}
+
+/// What sort of end an exception tells of; `None` if it says nothing of it.
+pub(crate) fn of_exception(exception: &Exception) -> Option<Kind> {
     let handled = exception.handled;
     if says(exception, &HANGS) {
-        Kind::Hang
+        Some(Kind::Hang)
     } else if says(exception, &OOMS) {
-        Kind::Oom
+        Some(Kind::Oom)
     } else if says(exception, &ENSURES) {
-        Kind::Ensure
+        Some(Kind::Ensure)
     } else if says(exception, &ASSERTS) && handled != Some(true) {
-        Kind::Assert
+        Some(Kind::Assert)
     } else if handled == Some(false) || is_native(exception) {
-        Kind::Crash
-    } else if handled == Some(true) {
-        Kind::Error
-    } else if fatal {
-        Kind::Crash
+        Some(Kind::Crash)
     } else {
-        Kind::Error
+        handled.map(|_| Kind::Error)
     }
 }
 

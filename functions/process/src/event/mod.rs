@@ -10,13 +10,21 @@ mod ending;
 mod feedback;
 mod images;
 mod msgpack;
+#[cfg(test)]
+mod properties;
 mod stack;
-mod value;
+#[cfg(test)]
+mod tests;
+pub(crate) mod value;
 
 use epitaph_crash_model::Crash;
 use serde_json::Value;
 
-pub(crate) use self::feedback::{apply_feedback, feedback};
+pub(crate) use self::{
+    about::processor,
+    ending::of_exception,
+    feedback::{apply_feedback, feedback},
+};
 use crate::parsed::Unreadable;
 
 /// What crashes of an event that cannot be read fall together under.

@@ -14,7 +14,7 @@ const FLAT_DEPTH: usize = 4;
 ///
 /// # Errors
 /// When it is not JSON, or is nested deeper than anything that a client sends (128).
-pub(super) fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
+pub(crate) fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(json).or_else(|error| {
         let repaired = without_lone_surrogates(&String::from_utf8_lossy(json)).into_owned();
         if repaired.as_bytes() == json { Err(error) } else { serde_json::from_str(&repaired) }
@@ -68,17 +68,17 @@ fn surrogate_at(bytes: &[u8], at: usize) -> Option<Half> {
 }
 
 /// A field of an object.
-pub(super) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.get(name).filter(|value| !value.is_null())
 }
 
 /// A field that is an object.
-pub(super) fn object<'a>(value: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
+pub(crate) fn object<'a>(value: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
     field(value, name)?.as_object()
 }
 
 /// A list that clients write as `[…]` or as `{"values": […]}`; one object alone is a list of it. Empty if it is none.
-pub(super) fn list(value: Option<&Value>) -> &[Value] {
+pub(crate) fn list(value: Option<&Value>) -> &[Value] {
     let Some(value) = value else { return &[] };
     match value {
         Value::Array(values) => values,
@@ -91,7 +91,7 @@ pub(super) fn list(value: Option<&Value>) -> &[Value] {
 }
 
 /// A scalar as text.
-pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+pub(crate) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),
@@ -101,17 +101,17 @@ pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 /// A scalar field as a name; see [`bounds::name`].
-pub(super) fn name(value: &Value, field_name: &str) -> Option<String> {
+pub(crate) fn name(value: &Value, field_name: &str) -> Option<String> {
     bounds::name(&scalar(field(value, field_name)?)?)
 }
 
 /// A scalar field as a text; see [`bounds::text`].
-pub(super) fn text(value: &Value, field_name: &str) -> Option<String> {
+pub(crate) fn text(value: &Value, field_name: &str) -> Option<String> {
     bounds::text(&scalar(field(value, field_name)?)?)
 }
 
 /// A field that is true or false.
-pub(super) fn truth(value: &Value, field_name: &str) -> Option<bool> {
+pub(crate) fn truth(value: &Value, field_name: &str) -> Option<bool> {
     match field(value, field_name)? {
         Value::Bool(truth) => Some(*truth),
         Value::String(text) => text.parse().ok(),
@@ -120,7 +120,7 @@ pub(super) fn truth(value: &Value, field_name: &str) -> Option<bool> {
 }
 
 /// A number from 0, also as decimal text.
-pub(super) fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -129,13 +129,13 @@ pub(super) fn number(value: &Value) -> Option<u64> {
 }
 
 /// A number from 1 that fits a line or a column.
-pub(super) fn position(value: &Value, field_name: &str) -> Option<u32> {
+pub(crate) fn position(value: &Value, field_name: &str) -> Option<u32> {
     let number = u32::try_from(number(field(value, field_name)?)?).ok()?;
     (number > 0).then_some(number)
 }
 
 /// An address: `"0x7f…"`, or a number.
-pub(super) fn address(value: &Value, field_name: &str) -> Option<Address> {
+pub(crate) fn address(value: &Value, field_name: &str) -> Option<Address> {
     match field(value, field_name)? {
         Value::String(text) => {
             let text = text.trim();
@@ -147,7 +147,7 @@ pub(super) fn address(value: &Value, field_name: &str) -> Option<Address> {
 }
 
 /// A time: seconds since 1970, or RFC 3339, which without a zone is UTC.
-pub(super) fn time(value: &Value) -> Option<Timestamp> {
+pub(crate) fn time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => from_seconds(number.as_f64()?),
         Value::String(text) => {
@@ -171,7 +171,7 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
 
 /// Adds what an object holds to a map of a crash: scalars under their names, maps within it under `outer.inner`, lists
 /// as JSON.
-pub(super) fn flatten(map: &mut BTreeMap<String, String>, fields: &Map<String, Value>) {
+pub(crate) fn flatten(map: &mut BTreeMap<String, String>, fields: &Map<String, Value>) {
     flatten_under(map, "", fields, FLAT_DEPTH);
 }
 

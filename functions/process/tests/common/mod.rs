@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod house;
+
 use std::{
     fs::File,
     io::{Seek, Write},

@@ -89,6 +89,8 @@ pub struct Settings {
     pub token: Option<Token>,
     /// How long crashes are kept.
     pub retention_days: u32,
+    /// How often a collector looks for changed rules, at most.
+    pub rules_every: Duration,
     /// Bytes of free disk below which reports are refused.
     pub min_free_disk: u64,
     /// How much a client may ask.
@@ -144,6 +146,7 @@ impl Settings {
             secret: secret(&mut reader),
             token: reader.hidden("EPITAPH_TOKEN", Token::new),
             retention_days: reader.number("EPITAPH_RETENTION_DAYS", 90, 1..=3650),
+            rules_every: reader.seconds("EPITAPH_RULES_SECONDS", 60, 1..=3600),
             min_free_disk: reader.bytes("EPITAPH_MIN_FREE_DISK", 256 << 20, 0..=u64::MAX),
             limits: Limits::read(&mut reader),
             parser: Parser {

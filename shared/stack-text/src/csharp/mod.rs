@@ -116,10 +116,10 @@ impl Reader {
         }
         self.push(Thrown::new(&method::readable_type(kind), rest));
         // Each step takes one arrow off the text; as many as exceptions are kept.
-        if let Some((kind, message)) = inner.and_then(header) {
-            if self.chain.len() < EXCEPTIONS {
-                self.begin(kind, message);
-            }
+        if let Some((kind, message)) = inner.and_then(header)
+            && self.chain.len() < EXCEPTIONS
+        {
+            self.begin(kind, message);
         }
     }
 

@@ -1,0 +1,77 @@
+//! Takes what is private out of a crash, before it is signed, counted and shown.
+//!
+//! Four rules, all on unless a project says otherwise ([`ScrubRules`]): e-mail addresses become `[email]`, IP addresses
+//! `[ip]`, the names of home directories `[user]`, and secrets (what a name calls one, bearer and web tokens, passwords
+//! in addresses, card numbers) `[secret]`. What names a crash stays as it is: functions, modules, types, versions.
+//!
+//! Every rule reads a text once, from its beginning to its end, and copies it only where it replaces something. A text
+//! that was scrubbed stays as it is when it is scrubbed again.
+
+mod crash;
+mod edits;
+mod email;
+mod home;
+mod ip;
+mod lines;
+mod names;
+mod secret;
+
+use std::borrow::Cow;
+
+pub use crate::{crash::scrub, lines::LineScrubber};
+
+/// What is taken out. By default, all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScrubRules {
+    /// E-mail addresses.
+    pub email: bool,
+    /// IP addresses, but those of the machine itself.
+    pub ip: bool,
+    /// Names of home directories, in paths.
+    pub home: bool,
+    /// Passwords, tokens, keys, cookies, session ids, card numbers.
+    pub secret: bool,
+}
+
+impl Default for ScrubRules {
+    fn default() -> Self {
+        Self { email: true, ip: true, home: true, secret: true }
+    }
+}
+
+/// One rule's work on a text.
+type Scrubber = fn(&str) -> Cow<'_, str>;
+
+/// A text without what is private.
+pub fn scrub_text<'a>(text: &'a str, rules: &ScrubRules) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(text);
+    // Secrets first: what is part of one is not looked at again. Home directories before addresses, because a directory
+    // may have an address as its name.
+    let scrubbers: [(bool, Scrubber); 5] = [
+        (rules.secret, secret::scrub_named),
+        (rules.secret, secret::scrub_formed),
+        (rules.home, home::scrub),
+        (rules.email, email::scrub),
+        (rules.ip, ip::scrub),
+    ];
+    for (_, scrub) in scrubbers.into_iter().filter(|(on, _)| *on) {
+        if let Cow::Owned(scrubbed) = scrub(&text) {
+            text = Cow::Owned(scrubbed);
+        }
+    }
+    text
+}
+
+/// The value of a name, without what is private. A secret's name makes a secret of all of it, and a version's name a
+/// version of what would be an IP address.
+pub fn scrub_value<'a>(name: &str, value: &'a str, rules: &ScrubRules) -> Cow<'a, str> {
+    if rules.secret && !value.trim().is_empty() && names::is_secret(name) {
+        return Cow::Borrowed(secret::MARK);
+    }
+    scrub_text(value, &ScrubRules { ip: rules.ip && !names::is_version(name), ..*rules })
+}
+
+/// A path without the name of its owner.
+pub fn scrub_path<'a>(path: &'a str, rules: &ScrubRules) -> Cow<'a, str> {
+    scrub_text(path, &ScrubRules { email: false, ip: false, home: rules.home, secret: false })
+}
