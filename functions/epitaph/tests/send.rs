@@ -31,7 +31,7 @@ impl Dumps {
         let dumps = Self(tempfile::tempdir().unwrap());
         fs::create_dir(dumps.directory()).unwrap();
         for name in names {
-            dumps.write(name, &linux());
+            dumps.write(name, &support::load::unlike_others(linux()));
         }
         dumps
     }
