@@ -34,8 +34,10 @@ async fn crash_of(server: &Server, game: &mut Command) -> Value {
     only_crash(server).await
 }
 
-/// What every one of the games tells of itself.
-fn assert_told(crash: &Value) {
+/// What every one of the games tells of itself, by a client of this name.
+fn assert_told(crash: &Value, client: &str) {
+    let told = crash["client"].as_str().unwrap();
+    assert!(told.starts_with(client), "{told} instead of {client}");
     assert_eq!(crash["kind"], "crash");
     assert_eq!(crash["release"], "space-quest@1.4.2");
     assert_eq!(crash["environment"], "beta");
@@ -70,7 +72,7 @@ async fn an_exception_in_a_python_game_arrives() {
     let house = House::new();
     let server = house.serve();
     let crash = crash_of(&server, &mut game).await;
-    assert_told(&crash);
+    assert_told(&crash, "sentry.python");
     assert_eq!(crash["exceptions"][0]["type"], "RuntimeError");
     assert_eq!(crash["exceptions"][0]["message"], "the chest is empty");
     assert_eq!(crash["exceptions"][0]["handled"], false);
@@ -85,7 +87,7 @@ async fn an_error_in_a_game_on_node_arrives() {
     let house = House::new();
     let server = house.serve();
     let crash = crash_of(&server, game.arg("game.js")).await;
-    assert_told(&crash);
+    assert_told(&crash, "sentry.javascript.node/");
     assert_eq!(crash["exceptions"][0]["type"], "RangeError");
     assert_eq!(crash["exceptions"][0]["message"], "the chest is empty");
     let source = include_str!("clients/node/game.js");
@@ -99,7 +101,7 @@ async fn an_error_on_a_page_of_another_origin_arrives() {
     let server = house.serve();
     clients::succeed(game.arg("throws.mjs").arg(chromium).arg(dsn(&server)));
     let crash = only_crash(&server).await;
-    assert_told(&crash);
+    assert_told(&crash, "sentry.javascript.browser/");
     assert_eq!(crash["exceptions"][0]["type"], "RangeError");
     assert_eq!(crash["exceptions"][0]["message"], "the chest is empty");
     let source = include_str!("clients/browser/page/game.js");
@@ -112,7 +114,7 @@ async fn a_panic_in_a_rust_game_arrives_with_its_attachment() {
     let house = House::new();
     let server = house.serve();
     let crash = crash_of(&server, &mut game).await;
-    assert_told(&crash);
+    assert_told(&crash, "sentry.rust/");
     assert_eq!(crash["exceptions"][0]["type"], "panic");
     assert_eq!(crash["exceptions"][0]["message"], "the chest is empty");
     let source = include_str!("clients/rust/src/bin/panics.rs");
@@ -131,7 +133,7 @@ async fn a_segmentation_fault_in_a_rust_game_arrives_with_its_minidump() {
     let server = house.serve();
     let dumps = tempfile::tempdir().unwrap();
     let crash = crash_of(&server, game.arg(dumps.path())).await;
-    assert_told(&crash);
+    assert_told(&crash, "sentry.rust/");
     assert_eq!(crash["reason"], "SIGSEGV / SEGV_MAPERR");
     assert_eq!(crash["address"], "0x0");
     let thread = usize::try_from(crash["crashing_thread"].as_u64().unwrap()).unwrap();

@@ -241,11 +241,7 @@ async fn a_client_that_stops_sending_inside_the_dump_is_told_that_it_broke_off()
 
 #[tokio::test]
 async fn where_neither_queue_nor_bucket_take_it_the_client_may_come_again_and_is_taken_when_they_do() {
-    let mut house = House::new();
-    // A file where each directory should be.
-    fs::remove_dir_all(house.queue_directory()).unwrap_or_default();
-    fs::write(house.queue_directory(), "").unwrap();
-    fs::write(house.bucket_directory(), "").unwrap();
+    let mut house = House::without_engines();
     let submit = post(&format!("/submit?sentry_key={}", house.key), &[FORM], &good_form());
     for answer in [house.send_form(&good_form()).await, house.send(&submit).await] {
         answer.is_refused(503, "unavailable");

@@ -4,7 +4,7 @@
 //! `[ip]`, the names of home directories `[user]`, and secrets (what a name calls one, bearer and web tokens, passwords
 //! in addresses, card numbers) `[secret]`. What names a crash stays as it is: functions, modules, types, versions.
 //!
-//! Every rule reads a text once, from its beginning to its end, and copies it only where it replaces something. A text
+//! Every rule reads a text from its beginning to its end, and copies it only where it replaces something. A text
 //! that was scrubbed stays as it is when it is scrubbed again.
 
 mod crash;
@@ -39,6 +39,9 @@ impl Default for ScrubRules {
     }
 }
 
+/// How often the rules go over a text at most.
+const ROUNDS: usize = 4;
+
 /// One rule's work on a text.
 type Scrubber = fn(&str) -> Cow<'_, str>;
 
@@ -54,9 +57,17 @@ pub fn scrub_text<'a>(text: &'a str, rules: &ScrubRules) -> Cow<'a, str> {
         (rules.email, email::scrub),
         (rules.ip, ip::scrub),
     ];
-    for (_, scrub) in scrubbers.into_iter().filter(|(on, _)| *on) {
-        if let Cow::Owned(scrubbed) = scrub(&text) {
-            text = Cow::Owned(scrubbed);
+    // What stands beside something replaced may look otherwise than before.
+    for _ in 0..ROUNDS {
+        let mut changed = false;
+        for (_, scrub) in scrubbers.into_iter().filter(|(on, _)| *on) {
+            if let Cow::Owned(scrubbed) = scrub(&text) {
+                text = Cow::Owned(scrubbed);
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
         }
     }
     text

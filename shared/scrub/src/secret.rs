@@ -101,9 +101,7 @@ fn value(bytes: &[u8], start: usize, end: usize, name: &str) -> Option<(Range<us
         (Some(b'='), Some(b'>')) => blank(delimiter + 2),
         (Some(b':' | b'='), _) => blank(delimiter + 1),
         // An option of a command line: `--token abc`.
-        (Some(next), _) if delimiter > end && bytes.get(start..)?.starts_with(b"--") && next != b'-' => {
-            delimiter
-        }
+        (Some(next), _) if delimiter > end && next != b'-' && is_option(bytes, start) => delimiter,
         _ => return None,
     };
     if let Some(range) = quoted(bytes, from) {
@@ -116,6 +114,13 @@ fn value(bytes: &[u8], start: usize, end: usize, name: &str) -> Option<(Range<us
     // JSON stays JSON: a secret number becomes a text.
     let is_json = name_is_quoted && byte(end) == Some(b'"');
     Some((bare(bytes, from, name), if is_json { QUOTED_MARK } else { MARK }))
+}
+
+/// Whether an option of a command line begins here.
+fn is_option(bytes: &[u8], start: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|before| bytes.get(before));
+    let begins = before.is_none_or(|before| before.is_ascii_whitespace() || b"\"'".contains(before));
+    begins && bytes.get(start..).is_some_and(|rest| rest.starts_with(b"--"))
 }
 
 /// A value in quotes, without them. A line ends it, too: nobody breaks a secret.

@@ -106,6 +106,14 @@ proptest! {
 }
 
 #[test]
+fn what_comes_to_light_beside_something_replaced_is_looked_at_too() {
+    for text in ["fe80::1--token 0", "a@b.invalid token: abc"] {
+        let once = scrub_text(text, &ScrubRules::default()).into_owned();
+        assert_eq!(scrub_text(&once, &ScrubRules::default()), once, "of {text}");
+    }
+}
+
+#[test]
 fn a_log_without_an_end_of_line_is_scrubbed_in_pieces_and_none_is_lost() {
     let one = "{\"peer\":\"203.0.113.7\",\"token\":\"abc\"},";
     let text = one.repeat(100_000);

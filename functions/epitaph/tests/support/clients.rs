@@ -26,10 +26,14 @@ pub fn program(names: &[&str]) -> Option<PathBuf> {
     let found =
         names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|it| it.is_file()));
     if found.is_none() {
-        assert!(env::var_os("CI").is_none(), "there is none of {names:?}; .ci/run installs it");
-        println!("skipped: there is none of {names:?} on this machine");
+        left_out(&format!("there is none of {names:?} on this machine"));
     }
     found
+}
+
+fn left_out(why: &str) {
+    assert!(env::var_os("CI").is_none(), "{why}; .ci/run installs it");
+    println!("skipped: {why}");
 }
 
 /// Runs a command to its end.
@@ -89,13 +93,18 @@ fn copy(from: &Path, to: &Path, names: &mut Vec<u8>) -> bool {
 /// The game in Python, ready to be started with the DSN as its argument.
 pub fn python() -> Option<Command> {
     let python = program(&["python3"])?;
+    if !run(Command::new(&python).args(["-m", "pip", "--version"])).status.success() {
+        left_out("there is no pip on this machine");
+        return None;
+    }
     let folder = installed("python", |folder| {
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", "packages"]);
         succeed(pip.args(["--requirement", "requirements.txt"]).current_dir(folder));
     });
     let mut game = Command::new(python);
-    game.arg("game.py").env("PYTHONPATH", folder.join("packages")).current_dir(folder);
+    // Of this machine's own packages none, which the client would have a look at.
+    game.args(["-S", "game.py"]).env("PYTHONPATH", folder.join("packages")).current_dir(folder);
     Some(game)
 }
 

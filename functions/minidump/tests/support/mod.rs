@@ -4,7 +4,7 @@
 
 mod pack;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
 use epitaph_crash_model::{Content, Note, NoteReason, ProjectId, Report, Role};
@@ -45,7 +45,18 @@ impl House {
 
     /// With other limits than the usual ones. Must be called on a runtime.
     pub(crate) fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// With a file where the queue should be, and one where the bucket should be.
+    pub(crate) fn without_engines() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("queue"), "").unwrap();
+        fs::write(directory.path().join("bucket"), "").unwrap();
+        Self::at(directory, |_| {})
+    }
+
+    fn at(directory: tempfile::TempDir, change: impl FnOnce(&mut Limits)) -> Self {
         let mut settings = Settings::read(HostRole::Function("minidump"), |name| match name {
             "EPITAPH_DATA" => Some(directory.path().to_str().unwrap().to_owned()),
             "EPITAPH_SECRET" => Some("a secret for tests only".to_owned()),

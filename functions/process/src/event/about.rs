@@ -120,7 +120,8 @@ fn contexts(crash: &mut Crash, event: &Value) {
             told.insert("platform".to_owned(), Value::from(platform));
         }
         add_context(crash, "sdk", &told);
-        if let ([Some(name), Some(version)], None) = (&parts, &crash.client) {
+        // The request tells only of the client's HTTP library, or of the browser that it is in.
+        if let [Some(name), Some(version)] = &parts {
             crash.client = bounds::name(&format!("{name}/{version}"));
         }
     }
