@@ -1,4 +1,5 @@
 //! The main job, end to end: a crash goes from an HTTP post to the API and to a page.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! The dashboard's pages in a real browser.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
 mod support;
 

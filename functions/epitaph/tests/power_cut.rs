@@ -2,6 +2,7 @@
 //!
 //! The data directory is on a file system of its own, in a file. To cut the power, the process is killed and that file
 //! copied as it is: what the kernel still holds back of it is not in the copy. The next round goes on with the copy.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Sentry's own clients, as their registries have them, in small games that crash. They are given the DSN and nothing
 //! else of Epitaph, and what they sent is read back from the API.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up should fail")]
 
 mod support;
 

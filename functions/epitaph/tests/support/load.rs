@@ -46,7 +46,7 @@ pub async fn post_until_it_dies(server: &Server, clients: usize) -> BTreeSet<Str
 /// A moment between these two, unlike from run to run.
 pub async fn random_pause(from: Duration, to: Duration) {
     use std::hash::{BuildHasher, RandomState};
-    let span = (to - from).as_micros() as u64;
+    let span = u64::try_from((to - from).as_micros()).unwrap();
     tokio::time::sleep(from + Duration::from_micros(RandomState::new().hash_one(0) % span)).await;
 }
 
