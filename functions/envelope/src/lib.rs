@@ -37,6 +37,7 @@ use epitaph_crash_model::{ProjectId, Protocol};
 use epitaph_ingest::{
     Cause, Collector, Refusal,
     body::{self, BodyReader},
+    cors,
     draft::Draft,
     keys,
 };
@@ -45,15 +46,15 @@ use crate::{declined::Declined, envelope::Envelope};
 
 /// The routes of this function.
 pub fn router(collector: Collector) -> Router {
-    let envelope = || post(envelope).options(answer::preflight);
-    let store = || post(store).options(answer::preflight);
+    let envelope = || post(envelope).options(cors::preflight);
+    let store = || post(store).options(cors::preflight);
     Router::new()
         .route("/api/{project}/envelope/", envelope())
         .route("/api/{project}/envelope", envelope())
         .route("/api/{project}/store/", store())
         .route("/api/{project}/store", store())
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .route_layer(map_response(answer::for_any_origin))
+        .route_layer(map_response(cors::for_any_origin))
         .with_state(Arc::new(collector))
 }
 

@@ -111,7 +111,8 @@ impl Target {
     /// Sends one dump; gives its id, or why it was refused.
     async fn send(&self, path: &Path) -> Result<String, String> {
         let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             match self.try_to_send(path).await {
                 Ok(id) => return Ok(id),
                 Err(Trouble::Final(why)) => return Err(why),
@@ -119,10 +120,10 @@ impl Target {
                 Err(Trouble::Passing(_)) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    attempt += 1;
                 }
             }
         }
-        Err("not sent".into())
     }
 
     async fn try_to_send(&self, path: &Path) -> Result<String, Trouble> {

@@ -136,14 +136,25 @@ impl Catalog {
         project: ProjectId,
         crashes: &[CrashId],
     ) -> Result<HashSet<CrashId>, CatalogError> {
+        self.which_of(project, crashes, known_among, "crash_id").await
+    }
+
+    /// Those of these ids that `ask`, given their number, finds in `column`.
+    pub(crate) async fn which_of(
+        &self,
+        project: ProjectId,
+        crashes: &[CrashId],
+        ask: fn(usize) -> String,
+        column: &'static str,
+    ) -> Result<HashSet<CrashId>, CatalogError> {
         let mut known = HashSet::new();
         for some in crashes.chunks(AT_ONCE) {
-            let mut question = sqlx::query(AssertSqlSafe(known_among(some.len()))).bind(project.as_i64());
+            let mut question = sqlx::query(AssertSqlSafe(ask(some.len()))).bind(project.as_i64());
             for crash in some {
                 question = question.bind(crash.to_string());
             }
             for row in &question.fetch_all(self.reader().await?).await? {
-                known.insert(row::parsed(row, "crash_id")?);
+                known.insert(row::parsed(row, column)?);
             }
         }
         Ok(known)

@@ -106,17 +106,7 @@ impl Catalog {
         project: ProjectId,
         crashes: &[CrashId],
     ) -> Result<HashSet<CrashId>, CatalogError> {
-        let mut known = HashSet::new();
-        for some in crashes.chunks(AT_ONCE) {
-            let mut question = sqlx::query(AssertSqlSafe(aliases_among(some.len()))).bind(project.as_i64());
-            for crash in some {
-                question = question.bind(crash.to_string());
-            }
-            for found in &question.fetch_all(self.reader().await?).await? {
-                known.insert(row::parsed(found, "alias")?);
-            }
-        }
-        Ok(known)
+        self.which_of(project, crashes, aliases_among, "alias").await
     }
 
     /// Forgets the dumps that came before a moment, and answers how many. They no longer stand for their crashes once

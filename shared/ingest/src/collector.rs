@@ -153,11 +153,6 @@ impl Collector {
         keys::check_key(key, project, &self.ingest, &self.rules.generations(project))
     }
 
-    /// Checks a key for a project.
-    pub fn is_key(&self, project: ProjectId, key: &str) -> bool {
-        self.ingest.is_project_key(project, &self.rules.generations(project), key)
-    }
-
     /// Begins to read a request's body.
     ///
     /// # Errors
