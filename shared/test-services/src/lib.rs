@@ -1,0 +1,18 @@
+//! For tests: the services that Epitaph talks to, really running on this machine. Each is started on a port that was
+//! free, belongs to the test that started it, and ends with it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test that cannot set itself up should fail"
+)]
+
+mod installed;
+mod python;
+mod service;
+
+pub use crate::{
+    installed::{kept, left_out, program, succeed},
+    python::{Python, python},
+    service::{Service, free_port},
+};
