@@ -14,7 +14,7 @@ macro_rules! select_crash {
         concat!(
             "SELECT f.crash_id, f.project, f.received_at, f.occurred_at, f.weight, f.signature, f.kind, f.reason, \
              f.release, f.environment, f.platform, f.os_version, f.arch, f.device, f.gpu, f.user_hash, \
-             f.uptime_seconds, f.unreadable, f.attempt, s.issue, s.text AS signature_text ",
+             f.uptime_seconds, f.unreadable, f.attempt, f.counted_by, s.issue, s.text AS signature_text ",
             $rest
         )
     };
@@ -56,6 +56,9 @@ pub struct CrashRow {
     pub signature_text: String,
     /// The attempt whose document is the crash's.
     pub attempt: String,
+    /// The rule by which it is only counted: it has neither document nor files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_by: Option<String>,
 }
 
 impl Catalog {
@@ -65,7 +68,7 @@ impl Catalog {
     /// [`CatalogError::Unavailable`].
     pub async fn crash(&self, project: ProjectId, crash: CrashId) -> Result<Option<CrashRow>, CatalogError> {
         let question = sqlx::query(ONE).bind(project.as_i64()).bind(crash.to_string());
-        question.fetch_optional(self.reader().await?).await?.as_ref().map(read).transpose()
+        self.maybe(question).await?.as_ref().map(read).transpose()
     }
 
     /// One crash of whichever project.
@@ -74,7 +77,7 @@ impl Catalog {
     /// [`CatalogError::Unavailable`].
     pub async fn find_crash(&self, crash: CrashId) -> Result<Option<CrashRow>, CatalogError> {
         let question = sqlx::query(FIND).bind(crash.to_string());
-        question.fetch_optional(self.reader().await?).await?.as_ref().map(read).transpose()
+        self.maybe(question).await?.as_ref().map(read).transpose()
     }
 
     /// The newest crashes of a project, newest first.
@@ -87,7 +90,7 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<CrashRow>, CatalogError> {
         let question = sqlx::query(RECENT).bind(project.as_i64()).bind(bounded(limit));
-        question.fetch_all(self.reader().await?).await?.iter().map(read).collect()
+        self.all(question).await?.iter().map(read).collect()
     }
 
     /// Crashes of an issue, newest first; `before` is the last one of the page before. Empty when there is no such
@@ -106,9 +109,7 @@ impl Catalog {
             Some(before) => (self.received_at(project, before).await?, before.to_string()),
             None => (Timestamp::from_millis(i64::MAX), String::new()),
         };
-        let reader = self.reader().await?;
-        let signatures =
-            sqlx::query(SIGNATURES).bind(project.as_i64()).bind(issue.0).fetch_all(reader).await?;
+        let signatures = self.all(sqlx::query(SIGNATURES).bind(project.as_i64()).bind(issue.0)).await?;
         let mut crashes = Vec::new();
         for signature in &signatures {
             let page = sqlx::query(OF_SIGNATURE)
@@ -117,7 +118,7 @@ impl Catalog {
                 .bind(time.as_millis())
                 .bind(&id)
                 .bind(bounded(limit));
-            for row in &page.fetch_all(reader).await? {
+            for row in &self.all(page).await? {
                 crashes.push(read(row)?);
             }
         }
@@ -153,7 +154,7 @@ impl Catalog {
             for crash in some {
                 question = question.bind(crash.to_string());
             }
-            for row in &question.fetch_all(self.reader().await?).await? {
+            for row in &self.all(question).await? {
                 known.insert(row::parsed(row, column)?);
             }
         }
@@ -204,17 +205,17 @@ pub(crate) fn read(row: &AnyRow) -> Result<CrashRow, CatalogError> {
         issue: IssueNumber(row.try_get("issue")?),
         signature_text: row.try_get("signature_text")?,
         attempt: row.try_get("attempt")?,
+        counted_by: row.try_get("counted_by")?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{T0, catalog, crash};
+    use crate::sample::{Engine, T0, catalog, crash, on_each_engine};
 
-    #[tokio::test]
-    async fn a_crash_reads_back_as_it_was_recorded() {
-        let (_place, catalog) = catalog().await;
+    async fn a_crash_reads_back_as_it_was_recorded(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let mut new = crash(7, "render", T0);
         new.fact.reason = Some("SIGSEGV / \u{1f525} 'quoted'".into());
         new.fact.device = Some("Steam Deck".into());
@@ -223,6 +224,7 @@ mod tests {
         new.fact.occurred_at = Timestamp::from_millis(-5);
         new.fact.weight = u32::MAX;
         new.fact.unreadable = true;
+        new.counted_by = Some("noise".into());
         assert_eq!(catalog.crash(new.fact.project, new.fact.crash_id).await.unwrap(), None);
         catalog.record(&new).await.unwrap();
         let row = catalog.crash(new.fact.project, new.fact.crash_id).await.unwrap().unwrap();
@@ -232,14 +234,14 @@ mod tests {
             issue: IssueNumber(1),
             signature_text: "render".into(),
             attempt: new.attempt.clone(),
+            counted_by: Some("noise".into()),
         };
         assert_eq!(row, expected);
         assert_eq!(catalog.find_crash(new.fact.crash_id).await.unwrap(), Some(expected));
     }
 
-    #[tokio::test]
-    async fn a_crash_is_found_without_its_project_but_read_only_with_it() {
-        let (_place, catalog) = catalog().await;
+    async fn a_crash_is_found_without_its_project_but_read_only_with_it(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let other = catalog.add_project(None, "Other").await.unwrap().id;
         let mut new = crash(1, "render", T0);
         new.fact.project = other;
@@ -249,9 +251,8 @@ mod tests {
         assert_eq!(catalog.find_crash(CrashId::new()).await.unwrap(), None);
     }
 
-    #[tokio::test]
-    async fn pages_of_an_issue_hold_every_crash_once_newest_first() {
-        let (_place, catalog) = catalog().await;
+    async fn pages_of_an_issue_hold_every_crash_once_newest_first(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         // Several crashes share a millisecond, across the edges of pages.
         for index in 0..25 {
             catalog.record(&crash(index, "render", T0 + i64::from(index / 4))).await.unwrap();
@@ -274,9 +275,8 @@ mod tests {
         assert!(catalog.issue_crashes(ProjectId::FIRST, IssueNumber(9), 3, None).await.unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn the_newest_crashes_come_first_and_no_more_than_asked_for() {
-        let (_place, catalog) = catalog().await;
+    async fn the_newest_crashes_come_first_and_no_more_than_asked_for(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         for index in 0..5 {
             catalog.record(&crash(index, &format!("s{index}"), T0 + i64::from(index))).await.unwrap();
         }
@@ -286,9 +286,8 @@ mod tests {
         assert!(catalog.recent_crashes(ProjectId::FIRST, 0).await.unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn of_many_ids_those_that_were_recorded_are_known() {
-        let (_place, catalog) = catalog().await;
+    async fn of_many_ids_those_that_were_recorded_are_known(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let recorded = [crash(1, "a", T0), crash(1203, "b", T0)];
         for crash in &recorded {
             catalog.record(crash).await.unwrap();
@@ -298,5 +297,13 @@ mod tests {
         assert_eq!(known, recorded.iter().map(|crash| crash.fact.crash_id).collect());
         let other = ProjectId::try_from(2_u64).unwrap();
         assert!(catalog.known_crashes(other, &asked).await.unwrap().is_empty());
+    }
+
+    on_each_engine! {
+        a_crash_reads_back_as_it_was_recorded,
+        a_crash_is_found_without_its_project_but_read_only_with_it,
+        pages_of_an_issue_hold_every_crash_once_newest_first,
+        the_newest_crashes_come_first_and_no_more_than_asked_for,
+        of_many_ids_those_that_were_recorded_are_known,
     }
 }

@@ -62,8 +62,8 @@ impl Catalog {
             .bind(letter.first_at.as_millis())
             .bind(letter.dead_at.as_millis())
             .bind(row::text(&letter.key));
-        add.execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.execute(add).await?;
+        transaction.commit().await
     }
 
     /// Dead letters, the latest first.
@@ -71,7 +71,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        let rows = sqlx::query(LIST).bind(bounded(limit)).fetch_all(self.reader().await?).await?;
+        let rows = self.all(sqlx::query(LIST).bind(bounded(limit))).await?;
         rows.iter().map(read).collect()
     }
 
@@ -80,7 +80,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, CatalogError> {
-        let row = sqlx::query(ONE).bind(row::text(id)).fetch_optional(self.reader().await?).await?;
+        let row = self.maybe(sqlx::query(ONE).bind(row::text(id))).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -91,7 +91,7 @@ impl Catalog {
     pub async fn remove_dead_letter(&self, id: &str) -> Result<bool, CatalogError> {
         let mut transaction = self.begin().await?;
         let remove = sqlx::query(REMOVE).bind(row::text(id));
-        let removed = remove.execute(&mut *transaction).await?.rows_affected() == 1;
+        let removed = transaction.execute(remove).await? == 1;
         transaction.commit().await?;
         Ok(removed)
     }
@@ -114,7 +114,7 @@ fn read(row: &AnyRow) -> Result<DeadLetter, CatalogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{T0, catalog};
+    use crate::sample::{Engine, T0, catalog, on_each_engine};
 
     fn letter(id: &str, dead_at: i64) -> DeadLetter {
         DeadLetter {
@@ -129,9 +129,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn dead_letters_are_listed_latest_first_read_and_removed() {
-        let (_place, catalog) = catalog().await;
+    async fn dead_letters_are_listed_latest_first_read_and_removed(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let letters = [letter("c", T0 + 2), letter("b", T0 + 1), letter("a", T0 + 1)];
         for letter in &letters {
             catalog.add_dead_letter(letter).await.unwrap();
@@ -144,13 +143,17 @@ mod tests {
         assert_eq!(catalog.dead_letter("b").await.unwrap(), None);
     }
 
-    #[tokio::test]
-    async fn a_dead_letter_that_is_noted_again_is_listed_once_as_it_was_last() {
-        let (_place, catalog) = catalog().await;
+    async fn a_dead_letter_that_is_noted_again_is_listed_once_as_it_was_last(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         catalog.add_dead_letter(&letter("a", T0)).await.unwrap();
         let again = DeadLetter { reason: "another\0".into(), attempts: 6, ..letter("a", T0 + 1) };
         catalog.add_dead_letter(&again).await.unwrap();
         let expected = DeadLetter { reason: "another\u{fffd}".into(), ..again };
         assert_eq!(catalog.dead_letters(9).await.unwrap(), [expected]);
+    }
+
+    on_each_engine! {
+        dead_letters_are_listed_latest_first_read_and_removed,
+        a_dead_letter_that_is_noted_again_is_listed_once_as_it_was_last,
     }
 }

@@ -1,216 +1,120 @@
-//! Where the databases differ: how they are opened, how a writing transaction begins, how migrations are locked.
+//! Where the databases differ: how they are opened, how a transaction begins, how migrations are locked.
 
-use std::{
-    fs, io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    str::FromStr as _,
-    sync::Once,
-    time::Duration,
-};
+use std::{sync::Once, time::Duration};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sqlx::{
-    Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+    AnyPool, ConnectOptions as _,
+    any::{AnyConnectOptions, install_default_drivers},
 };
 
-use crate::CatalogError;
+use crate::{
+    CatalogError,
+    postgres::Postgres,
+    questions::{Manner, Transaction},
+    sqlite::Sqlite,
+};
 
-/// How long a question waits for a connection, or for another process to finish writing, before the catalog counts as
-/// unavailable.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long to wait before another try where SQLite cannot wait by itself.
-const PAUSE: Duration = Duration::from_millis(10);
-
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// How long one step of a migration may take.
+const MIGRATION: Duration = Duration::from_secs(60 * 60);
 
 /// Which database, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Dialect {
-    Sqlite { file: PathBuf, url: String },
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Connections that read, and connections that write. Where only one writer is possible at a time, writers then wait
+/// in line for the one connection instead of polling a lock, and readers wait for nobody. Where that is not so, they are
+/// the same ones.
+pub(crate) struct Pools {
+    pub(crate) read: AnyPool,
+    pub(crate) write: AnyPool,
 }
 
 impl Dialect {
     pub(crate) fn of(given: &str) -> Result<Self, CatalogError> {
-        let error = || CatalogError::Location { given: given.to_owned() };
-        let path = given.strip_prefix("sqlite://").ok_or_else(error)?;
-        if !path.starts_with('/') || path.ends_with('/') || path.contains(['?', '#']) {
-            return Err(error());
+        match given.split_once("://") {
+            Some(("sqlite", path)) => Sqlite::at(path).map(Dialect::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Postgres::at(given).map(Dialect::Postgres),
+            Some((scheme, _)) => Err(CatalogError::location(&format!(
+                "has the scheme {:?}",
+                scheme.chars().take(20).collect::<String>()
+            ))),
+            None => Err(CatalogError::location("is no URL")),
         }
-        let path = percent_decode_str(path).decode_utf8().map_err(|_| error())?.into_owned();
-        let url = format!("sqlite://{}?mode=rwc", utf8_percent_encode(&path, PATH));
-        Ok(Dialect::Sqlite { file: path.into(), url })
     }
 
     /// Makes what must exist before the first connection.
     pub(crate) fn make_place(&self) -> Result<(), CatalogError> {
-        let Dialect::Sqlite { file, .. } = self;
-        match file.parent() {
-            Some(directory) => {
-                make_directory(directory).map_err(|error| CatalogError::Unavailable(error.into()))
-            }
-            None => Ok(()),
+        match self {
+            Dialect::Sqlite(sqlite) => sqlite.make_place(),
+            Dialect::Postgres(_) => Ok(()),
         }
     }
 
-    /// Connections for questions.
-    pub(crate) fn readers(&self) -> Result<AnyPool, CatalogError> {
-        let options = self.pool().max_connections(4).after_connect(|connection, _| {
-            Box::pin(async move {
-                execute(connection, "PRAGMA busy_timeout = 10000; PRAGMA query_only = ON").await
-            })
-        });
-        Ok(options.connect_lazy_with(self.connect_options()?))
+    /// Connections, none of them open yet.
+    pub(crate) fn pools(&self) -> Result<Pools, CatalogError> {
+        match self {
+            Dialect::Sqlite(sqlite) => Ok(Pools { read: sqlite.readers()?, write: sqlite.writers()? }),
+            Dialect::Postgres(postgres) => {
+                let pool = postgres.pool();
+                Ok(Pools { read: pool.clone(), write: pool })
+            }
+        }
     }
 
-    /// Connections for changes. SQLite has one writer at a time, so one connection is enough, and waiting for it is
-    /// fair; only writers in other processes are waited for by polling.
-    pub(crate) fn writers(&self) -> Result<AnyPool, CatalogError> {
-        let options = self.pool().max_connections(1).after_connect(|connection, _| {
-            Box::pin(async move {
-                execute(connection, "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON").await?;
-                execute(connection, "PRAGMA synchronous = FULL").await?;
-                use_write_ahead_log(connection).await
-            })
-        });
-        let options = options.before_acquire(|connection, _| {
-            // When a disk is full or fails, SQLite ends the transaction by itself, and the rollback that follows finds
-            // none: the driver then believes for ever that one is open. Such a connection is replaced.
-            let usable = !connection.is_in_transaction();
-            Box::pin(std::future::ready(Ok(usable)))
-        });
-        Ok(options.connect_lazy_with(self.connect_options()?))
-    }
-
-    /// How a transaction begins that will write. In SQLite one that begins by reading may find, when it first writes,
-    /// that another has written in between, and can then only fail.
+    /// How a transaction begins that will write.
     pub(crate) const fn begin_write(&self) -> &'static str {
-        "BEGIN IMMEDIATE"
+        match self {
+            // One that begins by reading may find, when it first writes, that another has written in between, and can
+            // then only fail.
+            Dialect::Sqlite(_) => "BEGIN IMMEDIATE",
+            // Each statement sees what was committed before it began: who waited for a row sees what became of it. A
+            // server's own default may be another, and so may be whether it can be written to at all.
+            Dialect::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        }
     }
 
-    /// Keeps other processes from migrating until the transaction ends.
-    pub(crate) async fn lock_migrations(
-        &self,
-        _transaction: &mut Transaction<'static, Any>,
-    ) -> Result<(), CatalogError> {
-        // BEGIN IMMEDIATE is that lock already.
-        Ok(())
+    /// How a transaction begins that will only read.
+    pub(crate) const fn begin_read(&self) -> &'static str {
+        match self {
+            Dialect::Sqlite(_) => "BEGIN",
+            Dialect::Postgres(_) => "BEGIN READ ONLY",
+        }
     }
 
-    /// Whether an error says that a table does not exist.
-    pub(crate) fn is_missing_table(&self, error: &sqlx::Error) -> bool {
-        // SQLite has no code of its own for it.
-        error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
+    pub(crate) fn manner(&self) -> Manner {
+        match self {
+            Dialect::Sqlite(_) => Manner { names_statements: true, patience: None },
+            Dialect::Postgres(postgres) => postgres.manner(),
+        }
     }
 
-    fn pool(&self) -> AnyPoolOptions {
-        // A connection to a file does not break while it is idle, and costs nothing to keep.
-        AnyPoolOptions::new()
-            .acquire_timeout(PATIENCE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
+    /// A manner for what may take long, and may wait for others that do it.
+    pub(crate) fn patient_manner(&self) -> Manner {
+        let manner = self.manner();
+        Manner { patience: manner.patience.map(|_| MIGRATION), ..manner }
     }
 
-    fn connect_options(&self) -> Result<AnyConnectOptions, CatalogError> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(install_default_drivers);
-        let Dialect::Sqlite { url, .. } = self;
-        Ok(AnyConnectOptions::from_str(url)?.disable_statement_logging())
-    }
-}
-
-async fn execute(connection: &mut AnyConnection, statements: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(statements).execute(connection).await.map(drop)
-}
-
-/// Switches the file to write-ahead logging, so that readers and the writer do not wait for each other. The switch is
-/// kept in the file; the first one needs the file for itself, and SQLite's own timeout does not wait for that.
-async fn use_write_ahead_log(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        match execute(connection, "PRAGMA journal_mode = WAL").await {
-            Err(error) if is_locked(&error) && tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(PAUSE).await;
-            }
-            outcome => return outcome,
+    /// Keeps other processes from migrating until the transaction ends, and sees that the database can hold every text.
+    pub(crate) async fn lock_migrations(&self, transaction: &mut Transaction) -> Result<(), CatalogError> {
+        match self {
+            // BEGIN IMMEDIATE is that lock already.
+            Dialect::Sqlite(_) => Ok(()),
+            Dialect::Postgres(postgres) => postgres.lock_migrations(transaction).await,
         }
     }
 }
 
-fn is_locked(error: &sqlx::Error) -> bool {
-    // The low byte is the error, the others say more: 5 is SQLITE_BUSY.
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == 5)
+/// Whether an error says that a table does not exist.
+pub(crate) fn is_missing_table(error: &sqlx::Error) -> bool {
+    crate::sqlite::is_missing_table(error) || crate::postgres::is_missing_table(error)
 }
 
-/// Makes a directory and its missing parents, each of them durable: a catalog in a directory that a power cut takes
-/// away would take acknowledged crashes along.
-fn make_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        make_directory(parent)?;
-    }
-    // What crashes hold is nobody else's business.
-    match fs::DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
-        outcome => outcome?,
-    }
-    match parent {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::catalog;
-
-    async fn setting(pool: &AnyPool, pragma: &'static str) -> String {
-        use sqlx::Row as _;
-        let row = sqlx::query(pragma).fetch_one(pool).await.unwrap();
-        row.try_get::<String, _>(0).unwrap_or_else(|_| row.get::<i64, _>(0).to_string())
-    }
-
-    #[tokio::test]
-    async fn the_writer_syncs_and_keeps_references_and_readers_cannot_write() {
-        let (_place, catalog) = catalog().await;
-        let pools = catalog.pools().await.unwrap();
-        // 2 is FULL: every commit is synced.
-        assert_eq!(setting(&pools.write, "PRAGMA synchronous").await, "2");
-        assert_eq!(setting(&pools.write, "PRAGMA journal_mode").await, "wal");
-        assert_eq!(setting(&pools.write, "PRAGMA foreign_keys").await, "1");
-        assert_eq!(setting(&pools.read, "PRAGMA journal_mode").await, "wal");
-        sqlx::query("DELETE FROM projects").execute(&pools.read).await.unwrap_err();
-    }
-
-    #[test]
-    fn a_location_may_hold_any_character_in_its_encoded_form() {
-        let Dialect::Sqlite { file, url } =
-            Dialect::of("sqlite:///var/lib/my games/100%25%3F%23.db").unwrap();
-        assert_eq!(file, Path::new("/var/lib/my games/100%?#.db"));
-        assert_eq!(url, "sqlite:///var/lib/my%20games/100%25%3F%23.db?mode=rwc");
-    }
-
-    #[test]
-    fn a_location_that_is_not_an_absolute_path_is_refused_with_an_example() {
-        for given in [
-            "",
-            "sqlite::memory:",
-            "sqlite://catalog.db",
-            "sqlite:///a?mode=ro",
-            "sqlite:///a/",
-            "mysql://a/b",
-        ] {
-            let error = Dialect::of(given).unwrap_err();
-            assert!(!error.is_unavailable());
-            assert!(error.to_string().contains("sqlite:///var/lib/epitaph/catalog.db"), "{error}");
-        }
-    }
+/// Where to connect to, without a word of it in any log.
+pub(crate) fn connect_options(url: &str) -> Result<AnyConnectOptions, sqlx::Error> {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(install_default_drivers);
+    Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
 }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use epitaph_crash_model::{CrashId, Fact, ProjectId, Timestamp};
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 
 use crate::{
     Catalog, CatalogError, NewCrash,
     crash::{CrashRow, placeholders},
+    questions::Transaction,
     row,
 };
 
@@ -78,7 +79,7 @@ impl Catalog {
             Some(project) => question.bind(project.as_i64()),
             None => question,
         };
-        let found = question.fetch_optional(self.reader().await?).await?;
+        let found = self.maybe(question).await?;
         found
             .map(|found| Ok((row::project(&found, "project")?, row::parsed(&found, "crash_id")?)))
             .transpose()
@@ -93,7 +94,7 @@ impl Catalog {
             .bind(project.as_i64())
             .bind(crash.to_string())
             .bind(i64::from(crate::MOST_ROWS));
-        let rows = question.fetch_all(self.reader().await?).await?;
+        let rows = self.all(question).await?;
         rows.iter().map(|found| row::parsed(found, "alias")).collect()
     }
 
@@ -119,7 +120,7 @@ impl Catalog {
         loop {
             let mut transaction = self.begin().await?;
             let forget = sqlx::query(FORGET_DIGESTS).bind(before.as_millis()).bind(AT_ONCE as i64);
-            let some = forget.execute(&mut *transaction).await?.rows_affected();
+            let some = transaction.execute(forget).await?;
             transaction.commit().await?;
             forgotten += some;
             if some < AT_ONCE as u64 {
@@ -134,7 +135,7 @@ impl Catalog {
 ///
 /// Names are always taken in the same order, so that two writers never wait for each other.
 pub(crate) async fn take_names(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     crash: &NewCrash,
 ) -> Result<Option<CrashId>, CatalogError> {
     let fact = &crash.fact;
@@ -151,32 +152,32 @@ pub(crate) async fn take_names(
         && let Some(client_id) = &crash.client_id
     {
         let names = sqlx::query(MOVE_CLIENT_ID).bind(fact.project.as_i64()).bind(row::text(client_id));
-        names.bind(first.to_string()).execute(&mut **transaction).await?;
+        transaction.execute(names.bind(first.to_string())).await?;
     }
     let alias = sqlx::query(ADD_ALIAS).bind(fact.project.as_i64()).bind(fact.crash_id.to_string());
-    alias.bind(first.to_string()).execute(&mut **transaction).await?;
+    transaction.execute(alias.bind(first.to_string())).await?;
     Ok(Some(first))
 }
 
 /// The other crash that has this client's id already.
 async fn take_client_id(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     fact: &Fact,
     client_id: &str,
 ) -> Result<Option<CrashId>, CatalogError> {
     let client_id = row::text(client_id);
     let take = sqlx::query(TAKE_CLIENT_ID).bind(fact.project.as_i64()).bind(client_id.clone());
     let take = take.bind(fact.crash_id.to_string());
-    if take.execute(&mut **transaction).await?.rows_affected() == 1 {
+    if transaction.execute(take).await? == 1 {
         return Ok(None);
     }
     let holder = sqlx::query(OF_CLIENT_ID).bind(fact.project.as_i64()).bind(client_id);
-    other_than(fact, &holder.fetch_one(&mut **transaction).await?)
+    other_than(fact, &transaction.one(holder).await?)
 }
 
 /// The other crash that brought these bytes within a day.
 async fn take_digest(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     fact: &Fact,
     digest: &str,
     of: CrashId,
@@ -188,11 +189,11 @@ async fn take_digest(
         .bind(of.to_string())
         .bind(fact.received_at.as_millis())
         .bind(DAY);
-    if take.execute(&mut **transaction).await?.rows_affected() == 1 {
+    if transaction.execute(take).await? == 1 {
         return Ok(None);
     }
     let holder = sqlx::query(OF_DIGEST).bind(fact.project.as_i64()).bind(digest);
-    other_than(fact, &holder.fetch_one(&mut **transaction).await?)
+    other_than(fact, &transaction.one(holder).await?)
 }
 
 fn other_than(fact: &Fact, holder: &sqlx::any::AnyRow) -> Result<Option<CrashId>, CatalogError> {
@@ -202,7 +203,7 @@ fn other_than(fact: &Fact, holder: &sqlx::any::AnyRow) -> Result<Option<CrashId>
 
 /// Lets the names of crashes go with them.
 pub(crate) async fn forget_names(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     project: ProjectId,
     crashes: &[CrashId],
 ) -> Result<(), CatalogError> {
@@ -212,7 +213,7 @@ pub(crate) async fn forget_names(
         for crash in crashes {
             forget = forget.bind(crash.to_string());
         }
-        forget.execute(&mut **transaction).await?;
+        transaction.execute(forget).await?;
     }
     Ok(())
 }

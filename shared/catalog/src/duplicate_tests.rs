@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{
     IssueQuery, Recorded,
-    sample::{HOUR, T0, catalog, crash},
+    sample::{Engine, HOUR, T0, catalog, crash, on_each_engine},
 };
 
 const CLIENT_ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
@@ -27,9 +27,8 @@ async fn counted(catalog: &Catalog) -> u64 {
     issues.iter().map(|issue| issue.count).sum()
 }
 
-#[tokio::test]
-async fn a_client_id_that_comes_again_is_an_alias_and_counts_nothing() {
-    let (_place, catalog) = catalog().await;
+async fn a_client_id_that_comes_again_is_an_alias_and_counts_nothing(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let (first, second) = (named(1, Some(CLIENT_ID), None), named(2, Some(CLIENT_ID), None));
     let recorded = catalog.record(&first).await.unwrap();
     assert_eq!(recorded, Recorded::First { issue: IssueNumber(1), new_issue: true });
@@ -45,9 +44,8 @@ async fn a_client_id_that_comes_again_is_an_alias_and_counts_nothing() {
     assert_eq!(catalog.known_aliases(ProjectId::FIRST, &both).await.unwrap(), [second.fact.crash_id].into());
 }
 
-#[tokio::test]
-async fn the_same_client_id_in_another_project_is_another_crash() {
-    let (_place, catalog) = catalog().await;
+async fn the_same_client_id_in_another_project_is_another_crash(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let other = catalog.add_project(None, "Other").await.unwrap().id;
     let first = named(1, Some(CLIENT_ID), Some("d"));
     let mut twin = named(2, Some(CLIENT_ID), Some("d"));
@@ -61,9 +59,8 @@ async fn the_same_client_id_in_another_project_is_another_crash() {
     }
 }
 
-#[tokio::test]
-async fn the_bytes_of_a_dump_stand_for_their_crash_for_a_day() {
-    let (_place, catalog) = catalog().await;
+async fn the_bytes_of_a_dump_stand_for_their_crash_for_a_day(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let first = named(1, None, Some("d"));
     catalog.record(&first).await.unwrap();
     let later = at(named(2, None, Some("d")), T0 + 24 * HOUR);
@@ -80,17 +77,15 @@ async fn the_bytes_of_a_dump_stand_for_their_crash_for_a_day() {
     assert_eq!(catalog.forget_digests(Timestamp::from_millis(T0 + 1)).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn reports_without_a_dump_and_an_id_are_never_duplicates() {
-    let (_place, catalog) = catalog().await;
+async fn reports_without_a_dump_and_an_id_are_never_duplicates(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     for index in 0..3 {
         assert!(matches!(catalog.record(&named(index, None, None)).await.unwrap(), Recorded::First { .. }));
     }
 }
 
-#[tokio::test]
-async fn every_name_of_a_crash_finds_it_in_any_form() {
-    let (_place, catalog) = catalog().await;
+async fn every_name_of_a_crash_finds_it_in_any_form(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let second_id = "00000000000040008000000000000002";
     let first = named(1, Some(CLIENT_ID), Some("d"));
     // By its dump an alias, and its own client id is one more name.
@@ -120,9 +115,8 @@ async fn every_name_of_a_crash_finds_it_in_any_form() {
     assert_eq!(catalog.find(Some(other), CLIENT_ID).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn the_names_of_a_crash_go_with_it() {
-    let (_place, catalog) = catalog().await;
+async fn the_names_of_a_crash_go_with_it(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let (first, second) = (named(1, Some(CLIENT_ID), Some("d")), named(2, Some(CLIENT_ID), None));
     catalog.record(&first).await.unwrap();
     catalog.record(&second).await.unwrap();
@@ -150,52 +144,70 @@ proptest! {
     fn duplicates_and_redeliveries_count_once_in_whatever_order_they_come(
         deliveries in prop::collection::vec((0..16_u32, any::<bool>()), 1..60),
     ) {
-        let report = |index: u32| {
-            let group = index / 4;
-            let name = format!("{group:032x}");
-            let new = match group {
-                0 => named(index, Some(&name), None),
-                1 => named(index, None, Some(&name)),
-                2 => named(index, Some(&name), Some(&name)),
-                _ => named(index, None, None),
-            };
-            at(new, T0 + i64::from(index * 7 % 5))
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build()?;
-        let (outcomes, total, aliases) = runtime.block_on(async {
-            let (place, one) = catalog().await;
-            let two = place.open();
-            let mut tasks = JoinSet::new();
-            for (delivery, &(index, first)) in deliveries.iter().enumerate() {
-                let catalog = if first { one.clone() } else { two.clone() };
-                let new = NewCrash { attempt: delivery.to_string(), ..report(index) };
-                tasks.spawn(async move { (index, catalog.record(&new).await.unwrap()) });
-            }
-            let outcomes = tasks.join_all().await;
-            let mut aliases = BTreeMap::new();
-            for index in 0..16 {
-                let id = report(index).fact.crash_id;
-                aliases.insert(index, one.find(None, &id.to_string()).await.unwrap().map(|row| row.fact.crash_id));
-            }
-            (outcomes, counted(&one).await, aliases)
-        });
-        let delivered: BTreeSet<u32> = deliveries.iter().map(|(index, _)| *index).collect();
-        // A crash for each of the groups, but those of the last are alike in nothing.
-        let crash_of = |index: u32| if index < 12 { index / 4 } else { index };
-        let expected: BTreeSet<u32> = delivered.iter().copied().map(crash_of).collect();
-        prop_assert_eq!(total, expected.len() as u64);
-        let firsts: BTreeMap<u32, CrashId> = outcomes.iter()
-            .filter(|(_, recorded)| matches!(recorded, Recorded::First { .. }))
-            .map(|&(index, _)| (crash_of(index), report(index).fact.crash_id))
-            .collect();
-        prop_assert_eq!(firsts.keys().copied().collect::<BTreeSet<_>>(), expected);
-        for (index, recorded) in &outcomes {
-            if let Recorded::Duplicate { of } = recorded {
-                prop_assert_eq!(*of, firsts[&crash_of(*index)]);
-            }
-        }
-        for index in delivered {
-            prop_assert_eq!(aliases[&index], Some(firsts[&crash_of(index)]));
+        for engine in Engine::all() {
+            assert_aliases_are_right(engine, &deliveries)?;
         }
     }
+}
+
+fn assert_aliases_are_right(engine: Engine, deliveries: &[(u32, bool)]) -> Result<(), TestCaseError> {
+    let report = |index: u32| {
+        let group = index / 4;
+        let name = format!("{group:032x}");
+        let new = match group {
+            0 => named(index, Some(&name), None),
+            1 => named(index, None, Some(&name)),
+            2 => named(index, Some(&name), Some(&name)),
+            _ => named(index, None, None),
+        };
+        at(new, T0 + i64::from(index * 7 % 5))
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build()?;
+    let (outcomes, total, aliases) = runtime.block_on(async {
+        let (place, one) = catalog(engine).await;
+        let two = place.open();
+        let mut tasks = JoinSet::new();
+        for (delivery, &(index, first)) in deliveries.iter().enumerate() {
+            let catalog = if first { one.clone() } else { two.clone() };
+            let new = NewCrash { attempt: delivery.to_string(), ..report(index) };
+            tasks.spawn(async move { (index, catalog.record(&new).await.unwrap()) });
+        }
+        let outcomes = tasks.join_all().await;
+        let mut aliases = BTreeMap::new();
+        for index in 0..16 {
+            let id = report(index).fact.crash_id;
+            aliases
+                .insert(index, one.find(None, &id.to_string()).await.unwrap().map(|row| row.fact.crash_id));
+        }
+        (outcomes, counted(&one).await, aliases)
+    });
+    let delivered: BTreeSet<u32> = deliveries.iter().map(|(index, _)| *index).collect();
+    // A crash for each of the groups, but those of the last are alike in nothing.
+    let crash_of = |index: u32| if index < 12 { index / 4 } else { index };
+    let expected: BTreeSet<u32> = delivered.iter().copied().map(crash_of).collect();
+    prop_assert_eq!(total, expected.len() as u64);
+    let firsts: BTreeMap<u32, CrashId> = outcomes
+        .iter()
+        .filter(|(_, recorded)| matches!(recorded, Recorded::First { .. }))
+        .map(|&(index, _)| (crash_of(index), report(index).fact.crash_id))
+        .collect();
+    prop_assert_eq!(firsts.keys().copied().collect::<BTreeSet<_>>(), expected);
+    for (index, recorded) in &outcomes {
+        if let Recorded::Duplicate { of } = recorded {
+            prop_assert_eq!(*of, firsts[&crash_of(*index)]);
+        }
+    }
+    for index in delivered {
+        prop_assert_eq!(aliases[&index], Some(firsts[&crash_of(index)]));
+    }
+    Ok(())
+}
+
+on_each_engine! {
+    a_client_id_that_comes_again_is_an_alias_and_counts_nothing,
+    the_same_client_id_in_another_project_is_another_crash,
+    the_bytes_of_a_dump_stand_for_their_crash_for_a_day,
+    reports_without_a_dump_and_an_id_are_never_duplicates,
+    every_name_of_a_crash_finds_it_in_any_form,
+    the_names_of_a_crash_go_with_it,
 }

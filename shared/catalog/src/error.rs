@@ -2,22 +2,25 @@
 
 use epitaph_crash_model::ProjectId;
 
+use crate::postgres;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A question to the catalog that got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// The setting names no catalog that this code knows.
+    /// The setting names no catalog that this code knows. What it names is not shown: it may hold a password.
     #[error(
-        "{given:?} is no location of a catalog; expected an absolute path, as in \
-         sqlite:///var/lib/epitaph/catalog.db"
+        "the catalog's location {problem}; expected sqlite:// and an absolute path, as in \
+         sqlite:///var/lib/epitaph/catalog.db, or a database, as in \
+         postgres://ROLE:PASSWORD@HOST/DATABASE?sslmode=verify-full"
     )]
     Location {
-        /// What was given.
-        given: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The database cannot be opened, is locked, full or broken. It is nobody's report's fault: try again later.
-    #[error("the catalog does not answer; see that its place exists, is writable and has space left")]
+    #[error("the catalog does not answer; see that its place exists, may be written to and has space left")]
     Unavailable(#[source] Cause),
     /// The database refused these values, or holds some that this code cannot read. Trying again changes nothing.
     #[error("the catalog refused the request or holds a value that cannot be read")]
@@ -80,6 +83,17 @@ impl CatalogError {
         }
     }
 
+    /// Whether another transaction was in the way: the database has undone this one, and it may be tried again at once.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let CatalogError::Unavailable(cause) = self else { return false };
+        let error = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+        error.is_some_and(postgres::is_conflict)
+    }
+
+    pub(crate) fn location(problem: &str) -> Self {
+        Self::Location { problem: problem.to_owned() }
+    }
+
     pub(crate) fn unreadable(column: &'static str, value: &str) -> Self {
         Self::Unreadable { column, value: value.chars().take(64).collect() }
     }
@@ -91,7 +105,9 @@ impl From<sqlx::Error> for CatalogError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::error::ErrorKind;
         let refused = match &error {
-            sqlx::Error::Database(database) => !matches!(database.kind(), ErrorKind::Other),
+            sqlx::Error::Database(database) => {
+                !matches!(database.kind(), ErrorKind::Other) || postgres::is_fault_of_values(&**database)
+            }
             sqlx::Error::Encode(_)
             | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnDecode { .. }

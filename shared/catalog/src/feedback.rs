@@ -9,8 +9,11 @@ use crate::{Catalog, CatalogError, row};
 const ADD: &str = "INSERT INTO feedback (project, report, number, client_id, crash_id, received_at, name, comments) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
 pub(crate) const OF_CRASH: &str = "SELECT project, report, number, client_id, crash_id, received_at, name, comments \
-    FROM feedback WHERE project = $1 AND (crash_id = $2 OR client_id = $3 OR client_id = $4) \
-    ORDER BY received_at, report, number LIMIT $5";
+    FROM feedback WHERE project = $1 AND (crash_id = $2 OR client_id = $3 \
+    OR client_id IN (SELECT c.client_id FROM client_ids c WHERE c.project = $1 AND c.crash_id = $2) \
+    OR crash_id IN (SELECT a.alias FROM aliases a WHERE a.project = $1 AND a.crash_id = $2) \
+    OR client_id IN (SELECT REPLACE(a.alias, '-', '') FROM aliases a WHERE a.project = $1 AND a.crash_id = $2)) \
+    ORDER BY received_at, report, number LIMIT $4";
 pub(crate) const FORGET: &str = "DELETE FROM feedback WHERE (project, report, number) IN \
     (SELECT project, report, number FROM feedback WHERE received_at < $1 LIMIT $2)";
 
@@ -54,12 +57,13 @@ impl Catalog {
             .bind(feedback.received_at.as_millis())
             .bind(row::optional_text(feedback.name.as_ref()))
             .bind(row::text(&feedback.comments));
-        add.execute(&mut *transaction).await?;
+        transaction.execute(add).await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// What players wrote about a crash, oldest first: what came with it, and what names its own id or the client's.
+    /// What players wrote about a crash, oldest first: what came with any report of it, and what names any id that it
+    /// has, was given or gave itself.
     ///
     /// # Errors
     /// [`CatalogError::Unavailable`].
@@ -67,17 +71,14 @@ impl Catalog {
         &self,
         project: ProjectId,
         crash: CrashId,
-        client_id: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Feedback>, CatalogError> {
-        let own = crash.simple();
         let question = sqlx::query(OF_CRASH)
             .bind(project.as_i64())
             .bind(crash.to_string())
-            .bind(client_id.unwrap_or(&own).to_owned())
-            .bind(own.clone())
+            .bind(crash.simple())
             .bind(crate::bounded(limit));
-        question.fetch_all(self.reader().await?).await?.iter().map(read).collect()
+        self.all(question).await?.iter().map(read).collect()
     }
 
     /// Deletes what players wrote before a moment, and answers how many there were.
@@ -89,7 +90,7 @@ impl Catalog {
         loop {
             let mut transaction = self.begin().await?;
             let forget = sqlx::query(FORGET).bind(before.as_millis()).bind(AT_ONCE as i64);
-            let some = forget.execute(&mut *transaction).await?.rows_affected();
+            let some = transaction.execute(forget).await?;
             transaction.commit().await?;
             forgotten += some;
             if some < AT_ONCE as u64 {
@@ -116,8 +117,13 @@ fn read(row: &AnyRow) -> Result<Feedback, CatalogError> {
 
 #[cfg(test)]
 mod tests {
+    use epitaph_crash_model::Fact;
+
     use super::*;
-    use crate::sample::{T0, catalog};
+    use crate::{
+        NewCrash, Recorded,
+        sample::{self, Engine, T0, catalog, on_each_engine},
+    };
 
     fn feedback(comments: &str) -> Feedback {
         Feedback {
@@ -132,30 +138,35 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn feedback_is_found_by_every_id_of_its_crash_and_by_no_other() {
-        let (_place, catalog) = catalog().await;
-        let crash = CrashId::new();
+    async fn feedback_is_found_by_every_id_of_its_crash_and_by_no_other(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let client_id = "0123456789abcdef0123456789abcdef";
+        // The same dump twice: the second is an alias, and its client's id one more name.
+        let dump_digest = Some("d".repeat(64));
+        let first = NewCrash { dump_digest, ..sample::crash(1, "render", T0) };
+        let (alias, crash) = (sample::crash(2, "render", T0).fact.crash_id, first.fact.crash_id);
+        let fact = Fact { crash_id: alias, ..first.fact.clone() };
+        let again = NewCrash { fact, client_id: Some(client_id.into()), ..first.clone() };
+        catalog.record(&first).await.unwrap();
+        assert_eq!(catalog.record(&again).await.unwrap(), Recorded::Duplicate { of: crash });
         let with = Feedback { crash_id: Some(crash), ..feedback("came with it") };
         let named = Feedback { client_id: Some(client_id.into()), ..feedback("names the client's id") };
         let answered =
             Feedback { client_id: Some(crash.simple()), ..feedback("names the id that was answered") };
+        let other = Feedback { crash_id: Some(alias), ..feedback("came with the second report") };
+        let second = Feedback { client_id: Some(alias.simple()), ..feedback("names the second report") };
         let lost = feedback("names nothing");
-        for one in [&with, &named, &answered, &lost] {
+        for one in [&with, &named, &answered, &other, &second, &lost] {
             catalog.add_feedback(one).await.unwrap();
             catalog.add_feedback(one).await.unwrap();
         }
-        let found = catalog.feedback(ProjectId::FIRST, crash, Some(client_id), 10).await.unwrap();
-        assert_eq!(found, [with.clone(), named, answered.clone()]);
-        let found = catalog.feedback(ProjectId::FIRST, crash, None, 10).await.unwrap();
-        assert_eq!(found, [with, answered]);
-        assert_eq!(catalog.feedback(ProjectId::FIRST, CrashId::new(), None, 10).await.unwrap(), []);
+        let found = catalog.feedback(ProjectId::FIRST, crash, 10).await.unwrap();
+        assert_eq!(found, [with, named, answered, other, second]);
+        assert_eq!(catalog.feedback(ProjectId::FIRST, CrashId::new(), 10).await.unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn feedback_is_forgotten_by_its_age() {
-        let (_place, catalog) = catalog().await;
+    async fn feedback_is_forgotten_by_its_age(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let crash = CrashId::new();
         let of = |millis| Feedback {
             crash_id: Some(crash),
@@ -167,6 +178,11 @@ mod tests {
             catalog.add_feedback(one).await.unwrap();
         }
         assert_eq!(catalog.forget_feedback(Timestamp::from_millis(T0)).await.unwrap(), 1);
-        assert_eq!(catalog.feedback(ProjectId::FIRST, crash, None, 10).await.unwrap(), [new]);
+        assert_eq!(catalog.feedback(ProjectId::FIRST, crash, 10).await.unwrap(), [new]);
+    }
+
+    on_each_engine! {
+        feedback_is_found_by_every_id_of_its_crash_and_by_no_other,
+        feedback_is_forgotten_by_its_age,
     }
 }

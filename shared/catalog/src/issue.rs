@@ -179,7 +179,7 @@ impl Catalog {
             .bind(project.as_i64())
             .bind(query.since.map_or(i64::MIN, Timestamp::as_millis))
             .bind(bounded(query.limit));
-        join(&question.fetch_all(self.reader().await?).await?)
+        join(&self.all(question).await?)
     }
 
     /// One issue, counted since a moment; also one that had no crash since. `None` if there is no such issue.
@@ -196,7 +196,7 @@ impl Catalog {
             .bind(project.as_i64())
             .bind(issue.0)
             .bind(since.map_or(i64::MIN, Timestamp::as_millis));
-        Ok(join(&question.fetch_all(self.reader().await?).await?)?.pop())
+        Ok(join(&self.all(question).await?)?.pop())
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     NewCrash,
-    sample::{HOUR, T0, catalog, crash},
+    sample::{Engine, HOUR, T0, catalog, crash, on_each_engine},
 };
 
 fn at(millis: i64) -> Timestamp {
@@ -30,9 +30,8 @@ async fn ids(catalog: &Catalog, order: IssueOrder, since: Option<i64>, limit: u3
     issues.iter().map(|issue| issue.id.0).collect()
 }
 
-#[tokio::test]
-async fn an_issue_tells_how_often_for_whom_and_since_when() {
-    let (_place, catalog) = catalog().await;
+async fn an_issue_tells_how_often_for_whom_and_since_when(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let mut crashes: Vec<_> = (0..4).map(|index| crash(index, "render", T0 + i64::from(index))).collect();
     for (crash, user) in crashes.iter_mut().zip([Some("ann"), None, Some("bob"), Some("ann")]) {
         crash.fact.user = user.map(str::to_owned);
@@ -60,9 +59,8 @@ async fn an_issue_tells_how_often_for_whom_and_since_when() {
     assert!(catalog.issues(other, &IssueQuery::default()).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn issues_come_in_the_order_asked_for_and_no_more_of_them() {
-    let (_place, catalog) = catalog().await;
+async fn issues_come_in_the_order_asked_for_and_no_more_of_them(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     // Issue 1 is the oldest, 2 the most frequent, 3 the one seen last.
     record(
         &catalog,
@@ -85,9 +83,8 @@ async fn issues_come_in_the_order_asked_for_and_no_more_of_them() {
     assert_eq!(ids(&catalog, IssueOrder::Count, Some(T0 + 5), 9).await, [0_i64; 0]);
 }
 
-#[tokio::test]
-async fn a_period_limits_the_counts_but_not_first_and_last() {
-    let (_place, catalog) = catalog().await;
+async fn a_period_limits_the_counts_but_not_first_and_last(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     record(
         &catalog,
         &[of_release(0, "render", T0, Some("1.0")), of_release(1, "render", T0 + HOUR, Some("1.1"))],
@@ -103,9 +100,8 @@ async fn a_period_limits_the_counts_but_not_first_and_last() {
     assert_eq!(later.last_release.as_deref(), Some("1.1"));
 }
 
-#[tokio::test]
-async fn first_and_last_are_right_when_crashes_are_recorded_out_of_order() {
-    let (_place, catalog) = catalog().await;
+async fn first_and_last_are_right_when_crashes_are_recorded_out_of_order(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     record(
         &catalog,
         &[
@@ -123,9 +119,8 @@ async fn first_and_last_are_right_when_crashes_are_recorded_out_of_order() {
     assert_eq!((issue.last_seen, issue.last_release), (at(T0 + 9), None));
 }
 
-#[tokio::test]
-async fn first_and_last_stay_when_the_crashes_expire() {
-    let (_place, catalog) = catalog().await;
+async fn first_and_last_stay_when_the_crashes_expire(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let crashes = [
         of_release(5, "render", T0 + 5, Some("1.5")),
         of_release(2, "render", T0 + 2, Some("1.2")),
@@ -154,9 +149,8 @@ async fn first_and_last_stay_when_the_crashes_expire() {
     assert_eq!(after, (before.0, before.1, at(T0 + 11), Some("2.0".into())));
 }
 
-#[tokio::test]
-async fn an_issue_of_several_signatures_is_one_issue() {
-    let (_place, catalog) = catalog().await;
+async fn an_issue_of_several_signatures_is_one_issue(engine: Engine) {
+    let (_place, catalog) = catalog(engine).await;
     let mut crashes = [
         of_release(0, "one", T0 + 1, Some("1.1")),
         of_release(1, "two", T0, Some("1.0")),
@@ -170,7 +164,7 @@ async fn an_issue_of_several_signatures_is_one_issue() {
     record(&catalog, &crashes).await;
     let mut transaction = catalog.begin().await.unwrap();
     let merge = "UPDATE signatures SET issue = 1 WHERE issue = 2";
-    sqlx::query(merge).execute(&mut *transaction).await.unwrap();
+    transaction.execute(sqlx::query(merge)).await.unwrap();
     transaction.commit().await.unwrap();
 
     let issues = catalog.issues(ProjectId::FIRST, &IssueQuery::default()).await.unwrap();
@@ -209,4 +203,13 @@ fn an_issue_is_answered_as_the_api_says() {
         assert_eq!(status.to_string().parse(), Ok(status));
         assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
     }
+}
+
+on_each_engine! {
+    an_issue_tells_how_often_for_whom_and_since_when,
+    issues_come_in_the_order_asked_for_and_no_more_of_them,
+    a_period_limits_the_counts_but_not_first_and_last,
+    first_and_last_are_right_when_crashes_are_recorded_out_of_order,
+    first_and_last_stay_when_the_crashes_expire,
+    an_issue_of_several_signatures_is_one_issue,
 }

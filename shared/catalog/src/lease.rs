@@ -30,8 +30,8 @@ impl Catalog {
     pub async fn release_lease(&self, name: &str, holder: &str) -> Result<(), CatalogError> {
         let mut transaction = self.begin().await?;
         let release = sqlx::query(RELEASE).bind(row::text(name)).bind(row::text(holder));
-        release.execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.execute(release).await?;
+        transaction.commit().await
     }
 
     async fn lease_at(
@@ -48,7 +48,7 @@ impl Catalog {
             .bind(row::text(holder))
             .bind(until.as_millis())
             .bind(now.as_millis());
-        let taken = take.execute(&mut *transaction).await?.rows_affected() == 1;
+        let taken = transaction.execute(take).await? == 1;
         transaction.commit().await?;
         Ok(taken)
     }
@@ -57,13 +57,12 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{T0, catalog};
+    use crate::sample::{Engine, T0, catalog, on_each_engine};
 
     const TTL: Duration = Duration::from_secs(60);
 
-    #[tokio::test]
-    async fn a_lease_has_one_holder_until_it_ends() {
-        let (place, one) = catalog().await;
+    async fn a_lease_has_one_holder_until_it_ends(engine: Engine) {
+        let (place, one) = catalog(engine).await;
         let two = place.open();
         let at = |seconds: i64| Timestamp::from_millis(T0 + seconds * 1000);
         assert!(one.lease_at("sweep", "one", TTL, at(0)).await.unwrap());
@@ -73,9 +72,8 @@ mod tests {
         assert!(!one.lease_at("sweep", "one", TTL, at(61)).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn a_holder_renews_and_gives_back_its_own_lease_only() {
-        let (_place, catalog) = catalog().await;
+    async fn a_holder_renews_and_gives_back_its_own_lease_only(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let at = |seconds: i64| Timestamp::from_millis(T0 + seconds * 1000);
         assert!(catalog.lease_at("sweep", "one", TTL, at(0)).await.unwrap());
         assert!(catalog.lease_at("sweep", "one", TTL, at(59)).await.unwrap());
@@ -86,14 +84,19 @@ mod tests {
         assert!(catalog.lease_at("sweep", "two", TTL, at(118)).await.unwrap());
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn of_many_that_ask_at_once_one_gets_the_lease() {
-        let (place, _catalog) = catalog().await;
+    async fn of_many_that_ask_at_once_one_gets_the_lease(engine: Engine) {
+        let (place, _catalog) = catalog(engine).await;
         let mut tasks = tokio::task::JoinSet::new();
         for holder in 0..8 {
             let catalog = place.open();
             tasks.spawn(async move { catalog.lease("sweep", &holder.to_string(), TTL).await.unwrap() });
         }
         assert_eq!(tasks.join_all().await.into_iter().filter(|&held| held).count(), 1);
+    }
+
+    on_each_engine! {
+        a_lease_has_one_holder_until_it_ends,
+        a_holder_renews_and_gives_back_its_own_lease_only,
+        of_many_that_ask_at_once_one_gets_the_lease,
     }
 }

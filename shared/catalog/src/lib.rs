@@ -19,11 +19,14 @@ mod feedback;
 mod issue;
 mod lease;
 mod migrate;
+mod postgres;
 mod project;
+mod questions;
 mod record;
 mod retention;
 mod row;
 mod rules;
+mod sqlite;
 mod statistics;
 
 #[cfg(test)]
@@ -33,10 +36,10 @@ mod sample;
 
 use std::{fmt, sync::Arc};
 
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::AnyPool;
 use tokio::sync::OnceCell;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Pools};
 pub use crate::{
     crash::CrashRow,
     dead_letter::DeadLetter,
@@ -60,13 +63,8 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     dialect: Dialect,
     pools: OnceCell<Pools>,
-}
-
-/// Connections that read, and connections that write. Where only one writer is possible at a time, writers then wait
-/// in line for the one connection instead of polling a lock, and readers wait for nobody.
-struct Pools {
-    read: AnyPool,
-    write: AnyPool,
+    /// Set once the tables were found to be of this code's version.
+    checked: OnceCell<()>,
 }
 
 impl Catalog {
@@ -76,7 +74,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Location`] when the location is not of that form.
     pub fn open(url: &str) -> Result<Self, CatalogError> {
-        Ok(Self(Arc::new(Inner { dialect: Dialect::of(url)?, pools: OnceCell::new() })))
+        Ok(Self(Arc::new(Inner {
+            dialect: Dialect::of(url)?,
+            pools: OnceCell::new(),
+            checked: OnceCell::new(),
+        })))
     }
 
     /// Closes all connections once they are idle, and leaves the database tidy. Questions asked later fail.
@@ -90,7 +92,7 @@ impl Catalog {
     async fn pools(&self) -> Result<&Pools, CatalogError> {
         let open = || async {
             self.0.dialect.make_place()?;
-            Ok::<_, CatalogError>(Pools { read: self.0.dialect.readers()?, write: self.0.dialect.writers()? })
+            self.0.dialect.pools()
         };
         self.0.pools.get_or_try_init(open).await
     }
@@ -99,8 +101,9 @@ impl Catalog {
         Ok(&self.pools().await?.read)
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Any>, CatalogError> {
-        Ok(self.pools().await?.write.begin_with(self.0.dialect.begin_write()).await?)
+    /// Sees before the first question that the tables are of the version that this code knows.
+    async fn check_once(&self) -> Result<(), CatalogError> {
+        self.0.checked.get_or_try_init(|| self.check_version()).await.copied()
     }
 }
 

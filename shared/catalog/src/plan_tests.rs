@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::{
-    Catalog, Dimension, crash, duplicate, feedback, issue, record, retention, rules, sample::catalog,
+    Catalog, Dimension, crash, duplicate, feedback, issue, record, retention, rules,
+    sample::{Engine, catalog},
     statistics,
 };
 
@@ -20,7 +21,7 @@ fn reads_all_of(table: &str, step: &str) -> bool {
 
 #[tokio::test]
 async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
-    let (_place, catalog) = catalog().await;
+    let (_place, catalog) = catalog(Engine::Sqlite).await;
     let statements = [
         crash::ONE,
         crash::FIND,
@@ -44,6 +45,7 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
         duplicate::ALIASES,
         duplicate::FORGET_DIGESTS,
         rules::FIRSTS,
+        rules::KEPT_FIRSTS,
         rules::FORGET_FIRSTS,
         rules::OUTCOMES,
     ];
@@ -70,7 +72,7 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
 
 #[tokio::test]
 async fn pages_of_crashes_come_in_the_order_of_an_index() {
-    let (_place, catalog) = catalog().await;
+    let (_place, catalog) = catalog(Engine::Sqlite).await;
     for (statement, index) in [(crash::RECENT, "facts_by_time"), (crash::OF_SIGNATURE, "facts_by_signature")]
     {
         let plan = plan(&catalog, statement).await;
@@ -81,7 +83,7 @@ async fn pages_of_crashes_come_in_the_order_of_an_index() {
 
 #[tokio::test]
 async fn what_is_asked_of_one_issue_reads_the_facts_of_its_signatures_only() {
-    let (_place, catalog) = catalog().await;
+    let (_place, catalog) = catalog(Engine::Sqlite).await;
     let mut statements = vec![issue::ONE.to_owned(), statistics::TREND_OF_ISSUE.to_owned()];
     statements.extend(Dimension::ALL.map(|dimension| statistics::breakdown(dimension, true)));
     for statement in statements {
@@ -93,7 +95,7 @@ async fn what_is_asked_of_one_issue_reads_the_facts_of_its_signatures_only() {
 
 #[tokio::test]
 async fn a_statement_that_does_read_all_facts_would_be_noticed() {
-    let (_place, catalog) = catalog().await;
+    let (_place, catalog) = catalog(Engine::Sqlite).await;
     let plan = plan(&catalog, "SELECT reason FROM facts f WHERE f.received_at > 0").await;
     assert!(plan.iter().any(|step| reads_all_of("f", step)), "{plan:#?}");
 }

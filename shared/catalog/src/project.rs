@@ -2,9 +2,9 @@
 
 use epitaph_crash_model::{ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sqlx::{Any, Row as _, Transaction, any::AnyRow};
+use sqlx::{Row as _, any::AnyRow};
 
-use crate::{Catalog, CatalogError, MOST_ROWS, row};
+use crate::{Catalog, CatalogError, MOST_ROWS, questions::Transaction, row};
 
 const ALL: &str = "SELECT id, name, created_at FROM projects ORDER BY id LIMIT $1";
 const ONE: &str = "SELECT id, name, created_at FROM projects WHERE id = $1";
@@ -32,7 +32,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn projects(&self) -> Result<Vec<Project>, CatalogError> {
-        let rows = sqlx::query(ALL).bind(i64::from(MOST_ROWS)).fetch_all(self.reader().await?).await?;
+        let rows = self.all(sqlx::query(ALL).bind(i64::from(MOST_ROWS))).await?;
         rows.iter().map(read).collect()
     }
 
@@ -41,7 +41,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn project(&self, id: ProjectId) -> Result<Option<Project>, CatalogError> {
-        let row = sqlx::query(ONE).bind(id.as_i64()).fetch_optional(self.reader().await?).await?;
+        let row = self.maybe(sqlx::query(ONE).bind(id.as_i64())).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -60,7 +60,7 @@ impl Catalog {
             let wanted = match id {
                 Some(id) => id,
                 None => {
-                    let largest: i64 = sqlx::query_scalar(LARGEST).fetch_one(&mut *transaction).await?;
+                    let largest: i64 = transaction.one(sqlx::query(LARGEST)).await?.try_get(0)?;
                     let next = largest.checked_add(1).and_then(|next| ProjectId::try_from(next).ok());
                     next.ok_or(CatalogError::Invalid("the largest project number is taken; choose one"))?
                 }
@@ -79,13 +79,13 @@ impl Catalog {
 
 /// Whether the project is new.
 pub(crate) async fn insert(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     id: ProjectId,
     name: &str,
     created_at: Timestamp,
 ) -> Result<bool, CatalogError> {
     let insert = sqlx::query(INSERT).bind(id.as_i64()).bind(row::text(name)).bind(created_at.as_millis());
-    Ok(insert.execute(&mut **transaction).await?.rows_affected() == 1)
+    Ok(transaction.execute(insert).await? == 1)
 }
 
 fn read(row: &AnyRow) -> Result<Project, CatalogError> {
@@ -99,15 +99,14 @@ fn read(row: &AnyRow) -> Result<Project, CatalogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::catalog;
+    use crate::sample::{Engine, catalog, on_each_engine};
 
     fn number(id: u64) -> ProjectId {
         ProjectId::try_from(id).unwrap()
     }
 
-    #[tokio::test]
-    async fn a_project_gets_the_number_asked_for_or_the_next_free_one() {
-        let (_place, catalog) = catalog().await;
+    async fn a_project_gets_the_number_asked_for_or_the_next_free_one(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         assert_eq!(catalog.add_project(None, " Rocket Cats ").await.unwrap().id, number(2));
         assert_eq!(catalog.add_project(Some(number(40)), "Forty").await.unwrap().id, number(40));
         let next = catalog.add_project(None, "Next").await.unwrap();
@@ -119,11 +118,15 @@ mod tests {
         assert_eq!(names, ["Game 1", "Rocket Cats", "Forty", "Next"]);
     }
 
-    #[tokio::test]
-    async fn a_number_is_given_once_and_a_name_is_not_blank() {
-        let (_place, catalog) = catalog().await;
+    async fn a_number_is_given_once_and_a_name_is_not_blank(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let error = catalog.add_project(Some(number(1)), "Again").await.unwrap_err();
         assert!(matches!(error, CatalogError::ProjectExists(id) if id == number(1)), "{error:?}");
         assert!(matches!(catalog.add_project(None, " ").await, Err(CatalogError::Invalid(_))));
+    }
+
+    on_each_engine! {
+        a_project_gets_the_number_asked_for_or_the_next_free_one,
+        a_number_is_given_once_and_a_name_is_not_blank,
     }
 }

@@ -1,15 +1,16 @@
 //! Recording a crash, exactly once.
 
 use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, RuleOutcome, Signature, Timestamp};
-use sqlx::{Any, Transaction};
+use sqlx::Row as _;
 
-use crate::{Catalog, CatalogError, IssueStatus, duplicate, row, rules};
+use crate::{Catalog, CatalogError, IssueStatus, duplicate, questions::Transaction, row, rules};
 
 pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt) VALUES ($1, $2, $3, $4) \
     ON CONFLICT DO NOTHING";
 pub(crate) const FIND_ISSUE: &str = "SELECT issue FROM signatures WHERE project = $1 AND id = $2";
 /// Changes nothing, but whoever else numbers an issue of this project now waits.
-const LOCK_PROJECT: &str = "UPDATE projects SET next_issue = next_issue WHERE id = $1 RETURNING next_issue";
+pub(crate) const LOCK_PROJECT: &str =
+    "UPDATE projects SET next_issue = next_issue WHERE id = $1 RETURNING next_issue";
 const TAKE_NUMBER: &str = "UPDATE projects SET next_issue = next_issue + 1 WHERE id = $1";
 const ADD_ISSUE: &str = "INSERT INTO issues (project, number, title, status, kind, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
@@ -23,15 +24,15 @@ pub(crate) const LOWER_FIRST: &str = "UPDATE signatures \
     AND (first_seen_at > $3 OR (first_seen_at = $3 AND first_crash > $4))";
 const ADD_FACT: &str = "INSERT INTO facts (project, crash_id, received_at, occurred_at, weight, signature, \
     kind, reason, release, environment, platform, os_version, arch, device, gpu, user_hash, uptime_seconds, \
-    unreadable, attempt) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+    unreadable, attempt, counted_by) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
     ON CONFLICT DO NOTHING";
 pub(crate) const WAS_SEEN: &str = "SELECT 1 WHERE \
     EXISTS (SELECT 1 FROM seen WHERE day = $1 AND project = $2 AND crash_id = $3) \
     OR EXISTS (SELECT 1 FROM facts f WHERE f.project = $2 AND f.crash_id = $3) \
     OR EXISTS (SELECT 1 FROM aliases a WHERE a.project = $2 AND a.alias = $3)";
 
-/// A crash that is ready to be recorded: its document lies in the bucket.
+/// A crash that is ready to be recorded: its document lies in the bucket, unless it is only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCrash {
     /// What statistics count of it.
@@ -42,6 +43,8 @@ pub struct NewCrash {
     pub title: String,
     /// Which attempt at processing it this is; names the document that wins if this one is recorded.
     pub attempt: String,
+    /// The rule by which it is only counted, and has no document.
+    pub counted_by: Option<String>,
     /// The client's own id for it: 32 hexadecimal digits, in lower case. A project has one crash with it.
     pub client_id: Option<String>,
     /// SHA-256 of its unpacked dump, in hexadecimal. A project has one crash with it in a day.
@@ -79,6 +82,10 @@ impl Catalog {
     /// [`CatalogError::UnknownProject`]; [`CatalogError::Invalid`] when fact and signature disagree;
     /// [`CatalogError::Unavailable`].
     pub async fn record(&self, crash: &NewCrash) -> Result<Recorded, CatalogError> {
+        self.settle(|| self.record_once(crash)).await
+    }
+
+    async fn record_once(&self, crash: &NewCrash) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
         let recorded = record_in(&mut transaction, crash).await?;
         match recorded {
@@ -94,15 +101,12 @@ impl Catalog {
     /// [`CatalogError::Unavailable`].
     pub async fn was_seen(&self, project: ProjectId, crash: CrashId) -> Result<bool, CatalogError> {
         let question = sqlx::query(WAS_SEEN).bind(crash.day().number()).bind(project.as_i64());
-        Ok(question.bind(crash.to_string()).fetch_optional(self.reader().await?).await?.is_some())
+        Ok(self.maybe(question.bind(crash.to_string())).await?.is_some())
     }
 }
 
 /// The caller commits if the crash is the first, and rolls back otherwise.
-async fn record_in(
-    transaction: &mut Transaction<'static, Any>,
-    crash: &NewCrash,
-) -> Result<Recorded, CatalogError> {
+async fn record_in(transaction: &mut Transaction, crash: &NewCrash) -> Result<Recorded, CatalogError> {
     let fact = &crash.fact;
     if fact.signature != crash.signature.id {
         return Err(CatalogError::Invalid("the fact names another signature than the crash has"));
@@ -112,7 +116,7 @@ async fn record_in(
         .bind(fact.project.as_i64())
         .bind(fact.crash_id.to_string())
         .bind(row::text(&crash.attempt));
-    if see.execute(&mut **transaction).await?.rows_affected() == 0 {
+    if transaction.execute(see).await? == 0 {
         return Ok(Recorded::Already);
     }
     if let Some(of) = duplicate::take_names(transaction, crash).await? {
@@ -134,32 +138,25 @@ async fn record_in(
     Ok(Recorded::First { issue: IssueNumber(issue), new_issue })
 }
 
-async fn find_issue(
-    transaction: &mut Transaction<'static, Any>,
-    crash: &NewCrash,
-) -> Result<Option<i64>, CatalogError> {
-    let find =
-        sqlx::query_scalar(FIND_ISSUE).bind(crash.fact.project.as_i64()).bind(crash.signature.id.to_string());
-    Ok(find.fetch_optional(&mut **transaction).await?)
+async fn find_issue(transaction: &mut Transaction, crash: &NewCrash) -> Result<Option<i64>, CatalogError> {
+    let find = sqlx::query(FIND_ISSUE).bind(crash.fact.project.as_i64()).bind(crash.signature.id.to_string());
+    Ok(transaction.maybe(find).await?.map(|row| row.try_get("issue")).transpose()?)
 }
 
 /// The issue of a signature that was not there a moment ago, and whether it is new.
-async fn add_issue(
-    transaction: &mut Transaction<'static, Any>,
-    crash: &NewCrash,
-) -> Result<(i64, bool), CatalogError> {
+async fn add_issue(transaction: &mut Transaction, crash: &NewCrash) -> Result<(i64, bool), CatalogError> {
     let fact = &crash.fact;
     let project = fact.project.as_i64();
-    let lock = sqlx::query_scalar(LOCK_PROJECT).bind(project);
-    let Some(number) = lock.fetch_optional(&mut **transaction).await? else {
+    let Some(locked) = transaction.maybe(sqlx::query(LOCK_PROJECT).bind(project)).await? else {
         return Err(CatalogError::UnknownProject(fact.project));
     };
+    let number: i64 = locked.try_get("next_issue")?;
     // Where writers run side by side, another may have added it while this one waited for the lock.
     if let Some(issue) = find_issue(transaction, crash).await? {
         lower_first(transaction, fact).await?;
         return Ok((issue, false));
     }
-    sqlx::query(TAKE_NUMBER).bind(project).execute(&mut **transaction).await?;
+    transaction.execute(sqlx::query(TAKE_NUMBER).bind(project)).await?;
     let issue = sqlx::query(ADD_ISSUE)
         .bind(project)
         .bind(number)
@@ -167,7 +164,7 @@ async fn add_issue(
         .bind(IssueStatus::Open.as_str())
         .bind(fact.kind.as_str())
         .bind(Timestamp::now().as_millis());
-    issue.execute(&mut **transaction).await?;
+    transaction.execute(issue).await?;
     let signature = sqlx::query(ADD_SIGNATURE)
         .bind(project)
         .bind(crash.signature.id.to_string())
@@ -177,27 +174,24 @@ async fn add_issue(
         .bind(fact.received_at.as_millis())
         .bind(fact.crash_id.to_string())
         .bind(row::optional_text(fact.release.as_ref()));
-    signature.execute(&mut **transaction).await?;
+    transaction.execute(signature).await?;
     Ok((number, true))
 }
 
 /// Queues do not keep order: the first crash of a signature may be recorded after others.
-async fn lower_first(transaction: &mut Transaction<'static, Any>, fact: &Fact) -> Result<(), CatalogError> {
+async fn lower_first(transaction: &mut Transaction, fact: &Fact) -> Result<(), CatalogError> {
     let lower = sqlx::query(LOWER_FIRST)
         .bind(fact.project.as_i64())
         .bind(fact.signature.to_string())
         .bind(fact.received_at.as_millis())
         .bind(fact.crash_id.to_string())
         .bind(row::optional_text(fact.release.as_ref()));
-    lower.execute(&mut **transaction).await?;
+    transaction.execute(lower).await?;
     Ok(())
 }
 
 /// Whether the fact was not there yet.
-async fn add_fact(
-    transaction: &mut Transaction<'static, Any>,
-    crash: &NewCrash,
-) -> Result<bool, CatalogError> {
+async fn add_fact(transaction: &mut Transaction, crash: &NewCrash) -> Result<bool, CatalogError> {
     let fact = &crash.fact;
     let add = sqlx::query(ADD_FACT)
         .bind(fact.project.as_i64())
@@ -218,8 +212,9 @@ async fn add_fact(
         .bind(row::optional_text(fact.user.as_ref()))
         .bind(fact.uptime_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)))
         .bind(i64::from(fact.unreadable))
-        .bind(row::text(&crash.attempt));
-    Ok(add.execute(&mut **transaction).await?.rows_affected() == 1)
+        .bind(row::text(&crash.attempt))
+        .bind(row::optional_text(crash.counted_by.as_ref()));
+    Ok(transaction.execute(add).await? == 1)
 }
 
 #[cfg(test)]

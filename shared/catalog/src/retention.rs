@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use epitaph_crash_model::{CrashId, Day, ProjectId, Timestamp};
-use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::{
     Catalog, CatalogError, bounded,
     crash::{self, CrashRow, placeholders, select_crash},
-    duplicate, row,
+    duplicate,
+    questions::Transaction,
+    row,
 };
 
 /// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts.
@@ -37,7 +39,7 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<CrashRow>, CatalogError> {
         let question = sqlx::query(EXPIRED).bind(before.as_millis()).bind(bounded(limit));
-        question.fetch_all(self.reader().await?).await?.iter().map(crash::read).collect()
+        self.all(question).await?.iter().map(crash::read).collect()
     }
 
     /// Deletes the facts of these crashes, and answers how many there were. Their issues stay, and so does the memory
@@ -53,11 +55,16 @@ impl Catalog {
         let mut deleted = 0;
         for (project, crashes) in by_project {
             for some in crashes.chunks(AT_ONCE) {
-                let mut transaction = self.begin().await?;
-                deleted += delete(&mut transaction, project, some).await?;
-                transaction.commit().await?;
+                deleted += self.settle(|| self.delete_some(project, some)).await?;
             }
         }
+        Ok(deleted)
+    }
+
+    async fn delete_some(&self, project: ProjectId, crashes: &[CrashId]) -> Result<u64, CatalogError> {
+        let mut transaction = self.begin().await?;
+        let deleted = delete(&mut transaction, project, crashes).await?;
+        transaction.commit().await?;
         Ok(deleted)
     }
 
@@ -71,7 +78,7 @@ impl Catalog {
         loop {
             let mut transaction = self.begin().await?;
             let forget = sqlx::query(FORGET).bind(before.number()).bind(AT_ONCE as i64);
-            let some = forget.execute(&mut *transaction).await?.rows_affected();
+            let some = transaction.execute(forget).await?;
             transaction.commit().await?;
             forgotten += some;
             if some < AT_ONCE as u64 {
@@ -82,7 +89,7 @@ impl Catalog {
 }
 
 async fn delete(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     project: ProjectId,
     crashes: &[CrashId],
 ) -> Result<u64, CatalogError> {
@@ -90,7 +97,7 @@ async fn delete(
     for crash in crashes {
         delete = delete.bind(crash.to_string());
     }
-    let rows = delete.fetch_all(&mut **transaction).await?;
+    let rows = transaction.all(delete).await?;
     duplicate::forget_names(transaction, project, crashes).await?;
     let mut last: BTreeMap<String, (Timestamp, String, Option<String>)> = BTreeMap::new();
     for row in &rows {
@@ -103,7 +110,7 @@ async fn delete(
     }
     for (signature, (at, crash, release)) in last {
         let raise = sqlx::query(RAISE_LAST).bind(project.as_i64()).bind(signature);
-        raise.bind(at.as_millis()).bind(crash).bind(release).execute(&mut **transaction).await?;
+        transaction.execute(raise.bind(at.as_millis()).bind(crash).bind(release)).await?;
     }
     Ok(rows.len() as u64)
 }
@@ -121,16 +128,15 @@ mod tests {
     use super::*;
     use crate::{
         Recorded,
-        sample::{HOUR, T0, catalog, crash},
+        sample::{Engine, HOUR, T0, catalog, crash, on_each_engine},
     };
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
-    #[tokio::test]
-    async fn what_expired_is_found_in_every_project_and_deleted_only_there() {
-        let (_place, catalog) = catalog().await;
+    async fn what_expired_is_found_in_every_project_and_deleted_only_there(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let other = catalog.add_project(None, "Other").await.unwrap().id;
         let mut all: Vec<_> = (0..6).map(|index| crash(index, "render", T0 + i64::from(index))).collect();
         for crash in &mut all[3..] {
@@ -160,9 +166,8 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_crash_whose_fact_expired_is_still_not_recorded_again() {
-        let (_place, catalog) = catalog().await;
+    async fn a_crash_whose_fact_expired_is_still_not_recorded_again(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let crash = crash(1, "render", T0);
         catalog.record(&crash).await.unwrap();
         catalog.delete_crashes(&[(crash.fact.project, crash.fact.crash_id)]).await.unwrap();
@@ -170,9 +175,8 @@ mod tests {
         assert_eq!(catalog.record(&crash).await.unwrap(), Recorded::Already);
     }
 
-    #[tokio::test]
-    async fn crashes_are_forgotten_by_day_of_acceptance_in_any_number() {
-        let (_place, catalog) = catalog().await;
+    async fn crashes_are_forgotten_by_day_of_acceptance_in_any_number(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let count = u32::try_from(AT_ONCE).unwrap() + 20;
         for index in 0..count {
             let crash = crash(index, "render", T0);
@@ -186,14 +190,20 @@ mod tests {
         assert!(!catalog.was_seen(crash.fact.project, crash.fact.crash_id).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn a_crash_that_is_forgotten_as_seen_is_not_counted_twice_while_its_fact_is_there() {
-        let (_place, catalog) = catalog().await;
+    async fn a_crash_that_is_forgotten_as_seen_is_not_counted_twice_while_its_fact_is_there(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let crash = crash(1, "render", T0);
         catalog.record(&crash).await.unwrap();
         catalog.forget_seen(at(T0).day().plus(1)).await.unwrap();
         assert!(catalog.was_seen(crash.fact.project, crash.fact.crash_id).await.unwrap());
         assert_eq!(catalog.record(&crash).await.unwrap(), Recorded::Already);
         assert_eq!(catalog.recent_crashes(crash.fact.project, 9).await.unwrap().len(), 1);
+    }
+
+    on_each_engine! {
+        what_expired_is_found_in_every_project_and_deleted_only_there,
+        a_crash_whose_fact_expired_is_still_not_recorded_again,
+        crashes_are_forgotten_by_day_of_acceptance_in_any_number,
+        a_crash_that_is_forgotten_as_seen_is_not_counted_twice_while_its_fact_is_there,
     }
 }

@@ -1,9 +1,9 @@
 //! The rules that people change while it runs, and what they kept away.
 
 use epitaph_crash_model::{CrashId, Day, ProjectId, RuleOutcome, SignatureId, Timestamp};
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
-use crate::{Catalog, CatalogError, record, row};
+use crate::{Catalog, CatalogError, questions::Transaction, record, row};
 
 const READ: &str = "SELECT revision, document FROM rules WHERE id = 1";
 const REVISION: &str = "SELECT revision FROM rules WHERE id = 1";
@@ -22,6 +22,11 @@ pub(crate) const FIRSTS: &str = "SELECT COUNT(*) AS taken, \
     FROM hour_firsts WHERE hour = $1 AND project = $2 AND signature = $3";
 const ADD_FIRST: &str = "INSERT INTO hour_firsts (hour, project, signature, crash_id) VALUES ($1, $2, $3, $4) \
     ON CONFLICT DO NOTHING";
+/// Those whose details are kept.
+pub(crate) const KEPT_FIRSTS: &str = "SELECT h.crash_id FROM hour_firsts h JOIN facts f \
+    ON f.project = h.project AND f.crash_id = h.crash_id \
+    WHERE h.hour = $1 AND h.project = $2 AND h.signature = $3 AND f.counted_by IS NULL \
+    ORDER BY h.crash_id LIMIT $4";
 pub(crate) const FORGET_FIRSTS: &str = "DELETE FROM hour_firsts WHERE (hour, project, signature, crash_id) IN \
     (SELECT hour, project, signature, crash_id FROM hour_firsts WHERE hour < $1 LIMIT $2)";
 
@@ -53,7 +58,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn rules(&self) -> Result<Option<RulesDocument>, CatalogError> {
-        let found = sqlx::query(READ).fetch_optional(self.reader().await?).await?;
+        let found = self.maybe(sqlx::query(READ)).await?;
         let read = |found: sqlx::any::AnyRow| {
             Ok(RulesDocument { revision: found.try_get("revision")?, document: found.try_get("document")? })
         };
@@ -82,7 +87,7 @@ impl Catalog {
         } else {
             sqlx::query(SET_NEXT).bind(row::text(document)).bind(now).bind(revision)
         };
-        let changed = set.execute(&mut *transaction).await?.rows_affected() == 1;
+        let changed = transaction.execute(set).await? == 1;
         transaction.commit().await?;
         Ok(changed.then_some(revision + 1))
     }
@@ -99,13 +104,23 @@ impl Catalog {
         attempt: &str,
         outcomes: &[RuleOutcome],
     ) -> Result<bool, CatalogError> {
+        self.settle(|| self.discard_once(project, crash, attempt, outcomes)).await
+    }
+
+    async fn discard_once(
+        &self,
+        project: ProjectId,
+        crash: CrashId,
+        attempt: &str,
+        outcomes: &[RuleOutcome],
+    ) -> Result<bool, CatalogError> {
         let mut transaction = self.begin().await?;
         let see = sqlx::query(record::SEE)
             .bind(crash.day().number())
             .bind(project.as_i64())
             .bind(crash.to_string())
             .bind(row::text(attempt));
-        if see.execute(&mut *transaction).await?.rows_affected() == 0 {
+        if transaction.execute(see).await? == 0 {
             return Ok(false);
         }
         count_outcomes(&mut transaction, crash.day(), outcomes).await?;
@@ -123,7 +138,7 @@ impl Catalog {
         since: Day,
     ) -> Result<Vec<CountedOutcome>, CatalogError> {
         let question = sqlx::query(OUTCOMES).bind(since.number()).bind(project.as_i64());
-        let rows = question.bind(i64::from(crate::MOST_ROWS)).fetch_all(self.reader().await?).await?;
+        let rows = self.all(question.bind(i64::from(crate::MOST_ROWS))).await?;
         let read = |found: &sqlx::any::AnyRow| {
             Ok(CountedOutcome {
                 day: Day::from_number(found.try_get("day")?),
@@ -163,16 +178,36 @@ impl Catalog {
             })
         };
         // Most are not: they need not wait for the writer.
-        if let Some(is_first) = decided(bound(FIRSTS).fetch_one(self.reader().await?).await?)? {
+        if let Some(is_first) = decided(self.one(bound(FIRSTS)).await?)? {
             return Ok(is_first);
         }
         let mut transaction = self.begin().await?;
-        if let Some(is_first) = decided(bound(FIRSTS).fetch_one(&mut *transaction).await?)? {
+        // Where writers run side by side, only one at a time may count those that are there.
+        transaction.execute(sqlx::query(record::LOCK_PROJECT).bind(project.as_i64())).await?;
+        if let Some(is_first) = decided(transaction.one(bound(FIRSTS)).await?)? {
             return Ok(is_first);
         }
-        bound(ADD_FIRST).execute(&mut *transaction).await?;
+        transaction.execute(bound(ADD_FIRST)).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Crashes of a signature whose details are kept, of the hour of one that is only counted. None once they are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn firsts_of_hour(
+        &self,
+        project: ProjectId,
+        signature: SignatureId,
+        crash: CrashId,
+        limit: u32,
+    ) -> Result<Vec<CrashId>, CatalogError> {
+        let hour = crash.accepted_at().as_millis().div_euclid(HOUR);
+        let question = sqlx::query(KEPT_FIRSTS).bind(hour).bind(project.as_i64()).bind(signature.to_string());
+        let rows = self.all(question.bind(crate::bounded(limit))).await?;
+        rows.iter().map(|found| row::parsed(found, "crash_id")).collect()
     }
 
     /// Forgets the firsts of hours before a moment, and answers how many. It must lie further back than any message
@@ -186,7 +221,7 @@ impl Catalog {
             let mut transaction = self.begin().await?;
             let hour = before.as_millis().div_euclid(HOUR);
             let forget = sqlx::query(FORGET_FIRSTS).bind(hour).bind(AT_ONCE as i64);
-            let some = forget.execute(&mut *transaction).await?.rows_affected();
+            let some = transaction.execute(forget).await?;
             transaction.commit().await?;
             forgotten += some;
             if some < AT_ONCE as u64 {
@@ -202,18 +237,20 @@ impl Catalog {
     pub async fn forget_outcomes(&self, before: Day) -> Result<u64, CatalogError> {
         let mut transaction = self.begin().await?;
         let forget = sqlx::query(FORGET_OUTCOMES).bind(before.number());
-        let forgotten = forget.execute(&mut *transaction).await?.rows_affected();
+        let forgotten = transaction.execute(forget).await?;
         transaction.commit().await?;
         Ok(forgotten)
     }
 }
 
-/// Adds to the counts of a day.
+/// Adds to the counts of a day; always in the same order, so that two writers never wait for each other.
 pub(crate) async fn count_outcomes(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     day: Day,
     outcomes: &[RuleOutcome],
 ) -> Result<(), CatalogError> {
+    let mut outcomes: Vec<&RuleOutcome> = outcomes.iter().collect();
+    outcomes.sort_by_key(|outcome| (outcome.project, &outcome.rule, outcome.outcome.as_str()));
     for outcome in outcomes {
         let count = sqlx::query(COUNT)
             .bind(day.number())
@@ -221,7 +258,7 @@ pub(crate) async fn count_outcomes(
             .bind(row::text(&outcome.rule))
             .bind(outcome.outcome.as_str())
             .bind(i64::try_from(outcome.count).unwrap_or(i64::MAX));
-        count.execute(&mut **transaction).await?;
+        transaction.execute(count).await?;
     }
     Ok(())
 }
@@ -231,11 +268,10 @@ mod tests {
     use epitaph_crash_model::RuleVerdict;
 
     use super::*;
-    use crate::sample::{T0, catalog, crash};
+    use crate::sample::{Engine, T0, catalog, crash, on_each_engine};
 
-    #[tokio::test]
-    async fn rules_are_set_by_whoever_knows_the_last_revision() {
-        let (_place, catalog) = catalog().await;
+    async fn rules_are_set_by_whoever_knows_the_last_revision(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         assert_eq!((catalog.rules().await.unwrap(), catalog.rules_revision().await.unwrap()), (None, 0));
         assert_eq!(catalog.set_rules("a", 0).await.unwrap(), Some(1));
         assert_eq!(catalog.set_rules("b", 0).await.unwrap(), None);
@@ -246,9 +282,8 @@ mod tests {
         assert_eq!(catalog.rules_revision().await.unwrap(), 2);
     }
 
-    #[tokio::test]
-    async fn a_report_is_discarded_once_and_what_it_tells_is_counted_once() {
-        let (_place, catalog) = catalog().await;
+    async fn a_report_is_discarded_once_and_what_it_tells_is_counted_once(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let new = crash(1, "render", T0);
         let (project, id) = (new.fact.project, new.fact.crash_id);
         let outcome = RuleOutcome { project, rule: "old".into(), outcome: RuleVerdict::Dropped, count: 3 };
@@ -266,9 +301,22 @@ mod tests {
         assert_eq!(catalog.forget_outcomes(id.day().plus(1)).await.unwrap(), 1);
     }
 
-    #[tokio::test]
-    async fn the_first_few_of_an_hour_stay_the_first_however_often_they_are_asked_about() {
-        let (_place, catalog) = catalog().await;
+    async fn of_an_hour_those_are_found_whose_details_are_kept(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
+        for index in 0..3 {
+            let new = crash(index, "render", T0);
+            let (id, signature) = (new.fact.crash_id, new.fact.signature);
+            let is_first = catalog.is_among_first(ProjectId::FIRST, signature, id, 2).await.unwrap();
+            let counted_by = (!is_first).then(|| "few".to_owned());
+            catalog.record(&crate::NewCrash { counted_by, ..new }).await.unwrap();
+        }
+        let [one, two, last] = [0, 1, 2].map(|index| crash(index, "render", T0).fact);
+        let kept = catalog.firsts_of_hour(ProjectId::FIRST, last.signature, last.crash_id, 5).await.unwrap();
+        assert_eq!(kept, [one.crash_id, two.crash_id]);
+    }
+
+    async fn the_first_few_of_an_hour_stay_the_first_however_often_they_are_asked_about(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let signature = crash(0, "render", T0).fact.signature;
         let ask = async |index| {
             let id = crash(index, "", T0).fact.crash_id;
@@ -285,5 +333,12 @@ mod tests {
         let after = Timestamp::from_millis(T0 + HOUR);
         assert_eq!(catalog.forget_firsts(after).await.unwrap(), 3);
         assert!(ask(3).await);
+    }
+
+    on_each_engine! {
+        rules_are_set_by_whoever_knows_the_last_revision,
+        a_report_is_discarded_once_and_what_it_tells_is_counted_once,
+        of_an_hour_those_are_found_whose_details_are_kept,
+        the_first_few_of_an_hour_stay_the_first_however_often_they_are_asked_about,
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use epitaph_crash_model::{CrashId, Fact, Kind, ProjectId, Signature, SignatureId, Timestamp};
+use epitaph_test_services::Postgres;
+use tempfile::TempDir;
 
 use crate::{Catalog, NewCrash};
 
@@ -10,27 +12,94 @@ use crate::{Catalog, NewCrash};
 pub(crate) const T0: i64 = 1_768_435_200_000;
 pub(crate) const HOUR: i64 = 3_600_000;
 
-/// A directory that lasts as long as the test.
-pub(crate) struct Place(tempfile::TempDir);
+/// Which database a test runs on.
+#[derive(Clone, Copy)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres(&'static Postgres),
+}
+
+impl Engine {
+    /// PostgreSQL, if this machine has it.
+    pub(crate) fn postgres() -> Option<Self> {
+        Postgres::shared().map(Engine::Postgres)
+    }
+
+    /// Those that this machine has.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [Some(Engine::Sqlite), Engine::postgres()].into_iter().flatten()
+    }
+}
+
+/// Makes two tests of each of these functions, which take an [`Engine`].
+macro_rules! on_each_engine {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            use crate::sample::Engine;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(Engine::Sqlite).await;
+            })*
+        }
+
+        mod on_postgres {
+            use crate::sample::Engine;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                if let Some(engine) = Engine::postgres() {
+                    super::$test(engine).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use on_each_engine;
+
+/// An empty database: a file that lasts as long as the test, or one that nobody else uses.
+pub(crate) struct Place {
+    engine: Engine,
+    directory: TempDir,
+    url: String,
+}
 
 impl Place {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+    pub(crate) fn new(engine: Engine) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = match engine {
+            Engine::Sqlite => format!("sqlite://{}/catalog.db", directory.path().display()),
+            Engine::Postgres(server) => server.database(),
+        };
+        Self { engine, directory, url }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.directory.path()
+    }
+
+    /// Where the database is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// The same catalog each time, with connections of its own, as another process has them.
     pub(crate) fn open(&self) -> Catalog {
-        Catalog::open(&format!("sqlite://{}/catalog.db", self.path().display())).unwrap()
+        Catalog::open(&self.url).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Engine::Postgres(server) = self.engine {
+            server.drop_database(&self.url);
+        }
     }
 }
 
 /// An empty catalog with project 1.
-pub(crate) async fn catalog() -> (Place, Catalog) {
-    let place = Place::new();
+pub(crate) async fn catalog(engine: Engine) -> (Place, Catalog) {
+    let place = Place::new(engine);
     let catalog = place.open();
     catalog.migrate().await.unwrap();
     (place, catalog)
@@ -74,6 +143,7 @@ pub(crate) fn crash(index: u32, signature: &str, received_at: i64) -> NewCrash {
         title: format!("Title of {}", signature.text),
         signature,
         attempt: format!("attempt-{index}"),
+        counted_by: None,
         client_id: None,
         dump_digest: None,
         outcomes: Vec::new(),

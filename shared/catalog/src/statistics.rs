@@ -130,7 +130,7 @@ impl Catalog {
             Some(issue) => question.bind(issue.0),
             None => question,
         };
-        for row in &question.fetch_all(self.reader().await?).await? {
+        for row in &self.all(question).await? {
             let bucket: usize = row::number(row, "bucket")?;
             if let Some(point) = points.get_mut(bucket) {
                 point.count = row::number(row, "count")?;
@@ -159,7 +159,7 @@ impl Catalog {
             Some(issue) => question.bind(issue.0),
             None => question,
         };
-        let rows = question.fetch_all(self.reader().await?).await?;
+        let rows = self.all(question).await?;
         rows.iter()
             .map(|row| Ok(Share { value: row.try_get("value")?, count: row::number(row, "count")? }))
             .collect()
@@ -185,15 +185,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sample::{HOUR, T0, catalog, crash};
+    use crate::sample::{Engine, HOUR, T0, catalog, crash, on_each_engine};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
-    #[tokio::test]
-    async fn a_trend_lists_every_stretch_and_leaves_out_what_lies_beyond() {
-        let (_place, catalog) = catalog().await;
+    async fn a_trend_lists_every_stretch_and_leaves_out_what_lies_beyond(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         for (index, offset) in (0..).zip([-1, 0, HOUR - 1, HOUR, 3 * HOUR - 1, 3 * HOUR]) {
             let mut crash = crash(index, if index == 2 { "audio" } else { "render" }, T0 + offset);
             crash.fact.weight = 10;
@@ -214,9 +213,8 @@ mod tests {
         assert_eq!(counts(Some(IssueNumber(3))).await, [0, 0, 0]);
     }
 
-    #[tokio::test]
-    async fn a_trend_without_length_or_points_is_refused() {
-        let (_place, catalog) = catalog().await;
+    async fn a_trend_without_length_or_points_is_refused(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         for (until, buckets) in [(T0, 1), (T0 - 1, 1), (T0 + 1, 0), (T0 + 1, MOST_BUCKETS + 1)] {
             let error = catalog.trend(ProjectId::FIRST, None, at(T0), at(until), buckets).await.unwrap_err();
             assert!(matches!(error, CatalogError::Invalid(_)), "{error:?}");
@@ -229,27 +227,28 @@ mod tests {
     #[test]
     fn every_crash_is_counted_in_the_stretch_that_its_time_lies_in() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (_place, catalog) = runtime.block_on(catalog());
-        for index in 0..40 {
-            let received_at = T0 + i64::from(index) * 7 % 100;
-            runtime.block_on(catalog.record(&crash(index, "render", received_at))).unwrap();
-        }
-        proptest!(ProptestConfig::with_cases(64), |(since in 0..60_i64, period in 1..60_i64, buckets in 1..70_u32)| {
-            let (since, until) = (T0 + since, T0 + since + period);
-            let trend = catalog.trend(ProjectId::FIRST, None, at(since), at(until), buckets);
-            let points = runtime.block_on(trend).unwrap();
-            for (index, point) in points.iter().enumerate() {
-                let end = points.get(index + 1).map_or(until, |next| next.start.as_millis());
-                let inside = (0..40).map(|index| T0 + index * 7 % 100);
-                let inside = inside.filter(|&time| point.start.as_millis() <= time && time < end).count();
-                prop_assert_eq!(point.count, inside as u64);
+        for engine in Engine::all() {
+            let (_place, catalog) = runtime.block_on(catalog(engine));
+            for index in 0..40 {
+                let received_at = T0 + i64::from(index) * 7 % 100;
+                runtime.block_on(catalog.record(&crash(index, "render", received_at))).unwrap();
             }
-        });
+            proptest!(ProptestConfig::with_cases(64), |(since in 0..60_i64, period in 1..60_i64, buckets in 1..70_u32)| {
+                let (since, until) = (T0 + since, T0 + since + period);
+                let trend = catalog.trend(ProjectId::FIRST, None, at(since), at(until), buckets);
+                let points = runtime.block_on(trend).unwrap();
+                for (index, point) in points.iter().enumerate() {
+                    let end = points.get(index + 1).map_or(until, |next| next.start.as_millis());
+                    let inside = (0..40).map(|index| T0 + index * 7 % 100);
+                    let inside = inside.filter(|&time| point.start.as_millis() <= time && time < end).count();
+                    prop_assert_eq!(point.count, inside as u64);
+                }
+            });
+        }
     }
 
-    #[tokio::test]
-    async fn a_breakdown_sums_weights_and_names_those_that_do_not_tell() {
-        let (_place, catalog) = catalog().await;
+    async fn a_breakdown_sums_weights_and_names_those_that_do_not_tell(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         let platforms = [Some("Windows"), Some("Linux"), Some("Linux"), None, Some("Windows")];
         for (index, platform) in (0..).zip(platforms) {
             let mut crash = crash(index, if index == 0 { "audio" } else { "render" }, T0 + i64::from(index));
@@ -270,9 +269,8 @@ mod tests {
         assert_eq!(shares(None, Some(T0 + 3), 9).await, [named("Windows", 5), (None, 4)]);
     }
 
-    #[tokio::test]
-    async fn every_dimension_can_be_asked_for() {
-        let (_place, catalog) = catalog().await;
+    async fn every_dimension_can_be_asked_for(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
         catalog.record(&crash(1, "render", T0)).await.unwrap();
         let mut values = Vec::new();
         for dimension in Dimension::ALL {
@@ -282,5 +280,12 @@ mod tests {
         let expected =
             [Some("1.0"), Some("Linux"), None, Some("crash"), None, Some("amd64"), Some("SIGSEGV")];
         assert_eq!(values.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+
+    on_each_engine! {
+        a_trend_lists_every_stretch_and_leaves_out_what_lies_beyond,
+        a_trend_without_length_or_points_is_refused,
+        a_breakdown_sums_weights_and_names_those_that_do_not_tell,
+        every_dimension_can_be_asked_for,
     }
 }

@@ -49,6 +49,7 @@ fn crash(number: u8) -> NewCrash {
         title: signature.text.clone(),
         signature,
         attempt: "1".into(),
+        counted_by: None,
         client_id: None,
         dump_digest: None,
         outcomes: Vec::new(),

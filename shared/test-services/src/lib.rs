@@ -7,12 +7,16 @@
     reason = "a test that cannot set itself up should fail"
 )]
 
+mod aws;
 mod installed;
+mod postgres;
 mod python;
 mod service;
 
 pub use crate::{
+    aws::{AWS_REGION, Aws, environment_of},
     installed::{kept, left_out, program, succeed},
+    postgres::{Pooler, Postgres},
     python::{Python, python},
     service::{Service, free_port},
 };
