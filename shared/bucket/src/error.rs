@@ -34,6 +34,9 @@ pub enum BucketError {
     /// The store did not do what it was asked.
     #[error("the bucket is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The memory that uploads share is taken, and none of it comes back.
+    #[error("too many uploads are under way, and none of them moves on")]
+    Busy,
     /// A local file beside the bucket could not be written.
     #[error("a local file could not be written")]
     File(#[source] std::io::Error),
@@ -49,6 +52,6 @@ impl BucketError {
 
     /// Whether it is the engine's fault, so that the same operation may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::NoSpace { .. } | Self::File(_))
+        matches!(self, Self::Unavailable(_) | Self::NoSpace { .. } | Self::Busy | Self::File(_))
     }
 }

@@ -4,6 +4,7 @@
 //! payloads/{project}/{day}/{crash id}/{index}                 a file of a report, as the collector streamed it
 //! payloads/{project}/{day}/{crash id}/{attempt}-{index}.zst   a file that travelled inside the message
 //! crashes/{project}/{day}/{crash id}/{attempt}.json.zst       the crash document
+//! {any of these}.aside-{number}                              a piece of an upload that waits for its rest
 //! parked/{project}/{id}.json                                  a message that the queue did not take
 //! config/rules.json                                           the rules that people change while it runs
 //! dead/{id}-{burial}.json                                     a message that the pipeline could not handle
@@ -123,6 +124,11 @@ impl Key {
         let parts: Vec<_> = self.0.parts().collect();
         let [_, project, _, crash, _] = parts.as_slice() else { return None };
         Some((project.as_ref().parse().ok()?, crash.as_ref().parse().ok()?))
+    }
+
+    /// A piece of this object while it is being uploaded.
+    pub(crate) fn aside(&self, number: u32) -> Self {
+        Self(Path::from(format!("{self}.aside-{number}")))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -2,16 +2,22 @@
 //!
 //! One seam over `object_store`, with the few operations that the functions need. When an operation that writes
 //! returns, what it wrote is durable: on a local disk file and directory are synced, and a remote store has answered.
-//! Nothing is ever overwritten on purpose; keys contain the id of what they hold (see [`Key`]).
+//!
+//! Nothing is ever overwritten by something else: keys contain the id of what they hold (see [`Key`]), and the attempt
+//! where there may be several. So a write may be repeated after an answer was lost, which a conditional write, refused
+//! by what it wrote itself, may not. Only `config/rules.json` is written anew, by `maintain` under its lease.
 
 mod error;
 mod key;
 #[cfg(feature = "embedded")]
 mod local;
+mod memory;
 mod open;
+#[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+mod remote;
 mod upload;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use epitaph_crash_model::Timestamp;
@@ -19,10 +25,14 @@ use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use tokio::{io::AsyncWriteExt, sync::OnceCell};
 
-use crate::open::Location;
+use crate::{
+    memory::Memory,
+    open::{Connection, Location},
+};
 pub use crate::{
     error::BucketError,
     key::{Key, ParseKeyError},
+    open::{Environment, OpenOptions},
     upload::Upload,
 };
 
@@ -34,8 +44,8 @@ pub struct Bucket {
 
 struct Shared {
     location: Location,
-    store: OnceCell<Arc<dyn ObjectStore>>,
-    upload_slots: Arc<tokio::sync::Semaphore>,
+    connection: OnceCell<Connection>,
+    memory: Arc<Memory>,
     /// Bytes that must stay free on a local disk.
     min_free: u64,
 }
@@ -60,21 +70,35 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::BadLocation`] when the URL is none of these, or its engine was not built in.
     pub fn open(location: &str, min_free: u64) -> Result<Self, BucketError> {
-        Ok(Self::at(Location::parse(location)?, min_free))
+        Self::open_with(location, OpenOptions { min_free, ..OpenOptions::default() })
+    }
+
+    /// As [`Bucket::open`], with all that can be chosen.
+    ///
+    /// # Errors
+    /// As [`Bucket::open`].
+    pub fn open_with(location: &str, options: OpenOptions) -> Result<Self, BucketError> {
+        let shape = Location::shape(location, options.parts);
+        let location = Location::parse(location, options.environment)?;
+        Ok(Self::at(location, Memory::new(shape), options.min_free))
     }
 
     /// A bucket that forgets everything when it is dropped, for tests of what stands above it.
     pub fn in_memory() -> Self {
-        Self::at(Location::Memory, 0)
+        Self::at(Location::Memory, Memory::new(Location::shape("memory:", 0)), 0)
     }
 
-    fn at(location: Location, min_free: u64) -> Self {
-        let upload_slots = Arc::new(tokio::sync::Semaphore::new(location.upload_slots()));
-        Self { shared: Arc::new(Shared { location, store: OnceCell::new(), upload_slots, min_free }) }
+    fn at(location: Location, memory: Memory, min_free: u64) -> Self {
+        let memory = Arc::new(memory);
+        Self { shared: Arc::new(Shared { location, connection: OnceCell::new(), memory, min_free }) }
+    }
+
+    async fn connection(&self) -> Result<&Connection, BucketError> {
+        self.shared.connection.get_or_try_init(|| self.shared.location.connect()).await
     }
 
     async fn store(&self) -> Result<&Arc<dyn ObjectStore>, BucketError> {
-        self.shared.store.get_or_try_init(|| self.shared.location.connect()).await
+        Ok(&self.connection().await?.store)
     }
 
     fn check_free_space(&self) -> Result<(), BucketError> {
@@ -86,12 +110,13 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::NoSpace`], or [`BucketError::Unavailable`] when the store did not take it.
     pub async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), BucketError> {
+        self.put_payload(key, PutPayload::from_bytes(bytes)).await
+    }
+
+    async fn put_payload(&self, key: &Key, payload: PutPayload) -> Result<(), BucketError> {
         let store = self.store().await?;
         self.check_free_space()?;
-        store
-            .put(key.path(), PutPayload::from_bytes(bytes))
-            .await
-            .map_err(|error| BucketError::of(key, error))?;
+        store.put(key.path(), payload).await.map_err(|error| BucketError::of(key, error))?;
         Ok(())
     }
 
@@ -149,6 +174,26 @@ impl Bucket {
         }
         file.flush().await.map_err(BucketError::File)?;
         Ok(size)
+    }
+
+    /// A URL from which anybody can download an object until `lifetime` is over, as a file of this name; `None` where
+    /// the store has no such thing. Whether the object is there is not looked at.
+    ///
+    /// # Errors
+    /// [`BucketError::Unavailable`] when the store's credentials cannot be had.
+    pub async fn presigned(
+        &self,
+        key: &Key,
+        lifetime: Duration,
+        file_name: &str,
+    ) -> Result<Option<String>, BucketError> {
+        match &self.connection().await?.signer {
+            Some(signer) => {
+                let signed = signer.sign(key.path(), lifetime, file_name).await;
+                signed.map(Some).map_err(|error| BucketError::of(key, error))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Deletes an object. Fine if it is not there.
@@ -217,7 +262,7 @@ impl Bucket {
     }
 
     /// Removes what writers that died left behind, if it is older than `age_seconds`: on a local disk, staged files and
-    /// empty directories. Remote stores have lifecycle rules for it. Gives the number of things removed.
+    /// empty directories. Remote stores do not list unfinished uploads to us: a lifecycle rule of the bucket ends them. Gives the number of things removed.
     ///
     /// # Errors
     /// [`BucketError::File`] when the directory cannot be read.

@@ -5,31 +5,96 @@ use std::{fmt, sync::Arc};
 use object_store::{ObjectStore, memory::InMemory};
 use url::Url;
 
-use crate::BucketError;
+use crate::{BucketError, memory::Shape};
 
-/// Remote stores take parts of at least 5 MiB, so each upload under way holds that much.
-const REMOTE_PART: usize = 5 * 1024 * 1024;
-/// At most this many remote uploads hold a part at once: 80 MiB.
-const REMOTE_UPLOADS: usize = 16;
-/// A local file takes whatever comes; a few pages at a time keep the system calls few, and thousands of uploads small.
-const LOCAL_PART: usize = 16 * 1024;
-/// Uploads into local files hold next to nothing, but each holds a file open.
-const LOCAL_UPLOADS: usize = 4096;
+/// Remote stores take parts of at least 5 MiB, which fill piece by piece.
+pub(crate) const REMOTE: Shape = Shape { piece: 128 << 10, part: 40, parts: 16, whole: true };
+/// A local file takes whatever comes; a few pages at a time keep the system calls few: 16 MiB in all.
+const LOCAL: Shape = Shape { piece: 16 << 10, part: 1, parts: 1024, whole: false };
+
+const REMOTE_BUILT_IN: &[&str] = &[
+    #[cfg(feature = "s3")]
+    "s3",
+    #[cfg(feature = "gs")]
+    "gs",
+    #[cfg(feature = "az")]
+    "az",
+];
+
+/// What can be chosen about a bucket.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// On a local disk, writes are refused while fewer bytes are free.
+    pub min_free: u64,
+    /// The parts, of 5 MiB each, that all uploads to a remote store together may hold in memory; at least two.
+    pub parts: usize,
+    /// Where remote stores find their credentials, region and endpoint.
+    pub environment: Environment,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { min_free: 0, parts: REMOTE.parts, environment: Environment::OfProcess }
+    }
+}
+
+/// The variables in which remote stores find their credentials, region and endpoint.
+#[derive(Clone)]
+pub enum Environment {
+    /// This process's own.
+    OfProcess,
+    /// Names and values.
+    Given(Vec<(String, String)>),
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Environment") // it holds secrets
+    }
+}
+
+/// A client.
+pub(crate) struct Connection {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) signer: Option<Signer>,
+}
+
+impl Connection {
+    fn local(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, signer: None }
+    }
+}
+
+#[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+pub(crate) use crate::remote::Signer;
+
+/// There is nobody to sign where no remote engine was built in.
+#[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+pub(crate) enum Signer {}
+
+#[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+impl Signer {
+    #[expect(clippy::unused_async, reason = "as the signer of remote stores")]
+    pub(crate) async fn sign(
+        &self,
+        _: &object_store::path::Path,
+        _: std::time::Duration,
+        _: &str,
+    ) -> Result<String, object_store::Error> {
+        match *self {}
+    }
+}
 
 /// Where a bucket is.
 pub(crate) enum Location {
     Memory,
     #[cfg(feature = "embedded")]
     Directory(std::path::PathBuf),
-    #[cfg_attr(
-        not(any(feature = "s3", feature = "gs", feature = "az")),
-        expect(dead_code, reason = "made only where a remote engine was built in")
-    )]
-    Remote(Url),
+    Remote { url: Url, environment: Environment },
 }
 
 impl Location {
-    pub(crate) fn parse(location: &str) -> Result<Self, BucketError> {
+    pub(crate) fn parse(location: &str, environment: Environment) -> Result<Self, BucketError> {
         let bad = |why: &str| {
             BucketError::BadLocation(format!(
                 "EPITAPH_BUCKET is {location:?}: {why}; expected file:///absolute/path, s3://bucket/prefix, gs://... or az://..."
@@ -39,12 +104,7 @@ impl Location {
         match url.scheme() {
             #[cfg(feature = "embedded")]
             "file" => url.to_file_path().map(Self::Directory).map_err(|()| bad("the path is not absolute")),
-            #[cfg(feature = "s3")]
-            "s3" => Ok(Self::Remote(url)),
-            #[cfg(feature = "gs")]
-            "gs" => Ok(Self::Remote(url)),
-            #[cfg(feature = "az")]
-            "az" => Ok(Self::Remote(url)),
+            other if REMOTE_BUILT_IN.contains(&other) => Ok(Self::Remote { url, environment }),
             other if ["file", "s3", "gs", "az"].contains(&other) => {
                 Err(bad("this program was built without that engine"))
             }
@@ -52,21 +112,25 @@ impl Location {
         }
     }
 
-    pub(crate) async fn connect(&self) -> Result<Arc<dyn ObjectStore>, BucketError> {
+    /// The sizes in which uploads to a place hold memory.
+    pub(crate) fn shape(location: &str, parts: usize) -> Shape {
+        let is_remote = ["s3:", "gs:", "az:"].iter().any(|scheme| location.starts_with(scheme));
+        if is_remote { Shape { parts, ..REMOTE } } else { LOCAL }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Connection, BucketError> {
         match self {
-            Self::Memory => Ok(Arc::new(InMemory::new())),
+            Self::Memory => Ok(Connection::local(Arc::new(InMemory::new()))),
             #[cfg(feature = "embedded")]
-            Self::Directory(path) => crate::local::connect(path.clone()).await,
-            Self::Remote(url) => connect_remote(url),
+            Self::Directory(path) => crate::local::connect(path.clone()).await.map(Connection::local),
+            #[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+            Self::Remote { url, environment } => crate::remote::connect(url, environment),
+            #[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+            Self::Remote { url, environment } => {
+                let _ = environment;
+                Err(BucketError::BadLocation(format!("{url} was not built in")))
+            }
         }
-    }
-
-    pub(crate) fn part_size(&self) -> usize {
-        if matches!(self, Self::Remote(_)) { REMOTE_PART } else { LOCAL_PART }
-    }
-
-    pub(crate) fn upload_slots(&self) -> usize {
-        if matches!(self, Self::Remote(_)) { REMOTE_UPLOADS } else { LOCAL_UPLOADS }
     }
 
     /// Bytes that are free; `None` where the store has no such limit, or is not there yet.
@@ -107,62 +171,14 @@ impl Location {
     }
 }
 
-/// A client that gives up soon: the caller's budget is a few seconds, and it has another way to go.
-#[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
-fn connect_remote(url: &Url) -> Result<Arc<dyn ObjectStore>, BucketError> {
-    use std::time::Duration;
-
-    use object_store::{ClientOptions, RetryConfig, path::Path, prefix::PrefixStore};
-
-    let retry =
-        RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(3), ..RetryConfig::default() };
-    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(2));
-    let store: Result<Arc<dyn ObjectStore>, object_store::Error> = match url.scheme() {
-        #[cfg(feature = "s3")]
-        "s3" => object_store::aws::AmazonS3Builder::from_env()
-            .with_url(url.as_str())
-            .with_retry(retry)
-            .with_client_options(client.with_allow_http(true))
-            .build()
-            .map(|store| Arc::new(store) as _),
-        #[cfg(feature = "gs")]
-        "gs" => object_store::gcp::GoogleCloudStorageBuilder::from_env()
-            .with_url(url.as_str())
-            .with_retry(retry)
-            .with_client_options(client)
-            .build()
-            .map(|store| Arc::new(store) as _),
-        #[cfg(feature = "az")]
-        "az" => object_store::azure::MicrosoftAzureBuilder::from_env()
-            .with_url(url.as_str())
-            .with_retry(retry)
-            .with_client_options(client)
-            .build()
-            .map(|store| Arc::new(store) as _),
-        other => {
-            return Err(BucketError::BadLocation(format!("EPITAPH_BUCKET: {other}:// was not built in")));
-        }
-    };
-    let store = store.map_err(|error| BucketError::Unavailable(Box::new(error)))?;
-    match Path::from(url.path()) {
-        prefix if prefix.as_ref().is_empty() => Ok(store),
-        prefix => Ok(Arc::new(PrefixStore::new(store, prefix))),
-    }
-}
-
-#[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
-fn connect_remote(url: &Url) -> Result<Arc<dyn ObjectStore>, BucketError> {
-    Err(BucketError::BadLocation(format!("EPITAPH_BUCKET: {}:// was not built in", url.scheme())))
-}
-
 impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => formatter.write_str("memory"),
             #[cfg(feature = "embedded")]
             Self::Directory(path) => write!(formatter, "file://{}", path.display()),
-            Self::Remote(url) => {
-                write!(formatter, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+            Self::Remote { url, .. } => {
+                write!(formatter, "{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
             }
         }
     }

@@ -51,7 +51,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message that is not signed yet.
+    /// A message that is not signed yet. Its data holds only characters that every carrier takes.
     ///
     /// # Errors
     /// When `data` has no JSON form.
@@ -70,7 +70,7 @@ impl Message {
             time,
             datacontenttype: "application/json".to_owned(),
             epitaphmac: String::new(),
-            data: serde_json::value::to_raw_value(data)?,
+            data: carried_by_all(serde_json::value::to_raw_value(data)?)?,
         })
     }
 
@@ -100,6 +100,19 @@ impl Message {
     }
 }
 
+/// The two characters that JSON may hold as they are and XML may not, and with it SQS. The others, the controls, JSON
+/// escapes anyway.
+const NOT_IN_XML: [char; 2] = ['\u{fffe}', '\u{ffff}'];
+
+/// The same document without characters that some carrier refuses. This must happen before it is signed.
+fn carried_by_all(data: Box<RawValue>) -> Result<Box<RawValue>, serde_json::Error> {
+    if !data.get().contains(NOT_IN_XML) {
+        return Ok(data);
+    }
+    // Outside of its strings JSON has only ASCII, so wherever one of them is, it may be escaped.
+    RawValue::from_string(data.get().replace(NOT_IN_XML[0], "\\ufffe").replace(NOT_IN_XML[1], "\\uffff"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +124,21 @@ mod tests {
         assert_eq!(message.data.get(), r#"{"b":1.0,  "a":1e2}"#);
         assert_eq!(message.project().map(ProjectId::get), Some(7));
         assert_eq!(serde_json::to_string(&message).unwrap(), json);
+    }
+
+    #[test]
+    fn characters_that_a_carrier_refuses_are_escaped_and_come_back() {
+        let all: String = (0..=0x1_ffff).filter_map(char::from_u32).collect();
+        let id = "a".to_owned();
+        let message =
+            Message::new(MessageKind::Report, ProjectId::FIRST, id, Timestamp::from_millis(0), &all).unwrap();
+        let written = serde_json::to_string(&message).unwrap();
+        // What SQS takes, as its documentation has it.
+        let taken =
+            |letter: char| matches!(letter, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..);
+        assert_eq!(written.chars().find(|letter| !taken(*letter)), None);
+        let read: Message = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.data.get(), message.data.get());
+        assert_eq!(read.read::<String>().unwrap(), all);
     }
 }

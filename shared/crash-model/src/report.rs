@@ -168,8 +168,6 @@ pub enum NoteReason {
     RequestBrokeOff,
     /// A second minidump: one is unwound, this one is kept as an attachment.
     SecondMinidump,
-    /// An operator's rule: it is counted, and the payload not kept.
-    NotKeptByRule,
     /// What it says could not be read, such as an event that is not JSON; the file itself is kept.
     NotReadable,
 }

@@ -12,6 +12,9 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+#[cfg(feature = "lambda")]
+use crate::lambda::{Counted, Unsent};
+
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -82,6 +85,8 @@ pub struct Metrics {
     declined: Family<DeclinedLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<FunctionLabel, Histogram, fn() -> Histogram>,
+    #[cfg(feature = "lambda")]
+    unsent: Option<Unsent>,
 }
 
 impl Metrics {
@@ -93,6 +98,8 @@ impl Metrics {
             declined: Family::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            #[cfg(feature = "lambda")]
+            unsent: None,
         };
         metrics.register("outcomes", "Reports, by what became of them", metrics.outcomes.clone());
         metrics.register("declined", "What came and is not collected", metrics.declined.clone());
@@ -119,16 +126,22 @@ impl Metrics {
     pub fn count_many(&self, function: &'static str, outcome: Outcome, reason: &'static str, reports: u64) {
         let labels = OutcomeLabels { function, outcome: outcome.as_str(), reason };
         self.outcomes.get_or_create(&labels).inc_by(reports);
+        #[cfg(feature = "lambda")]
+        self.keep(Counted::Report { function, outcome: outcome.as_str(), reason }, reports);
     }
 
     /// Counts what came and is not collected, and is no report: sessions, say. `what` is one of a few fixed words.
     pub fn count_declined(&self, function: &'static str, what: &'static str, number: u64) {
         self.declined.get_or_create(&DeclinedLabels { function, what }).inc_by(number);
+        #[cfg(feature = "lambda")]
+        self.keep(Counted::Declined { function, what }, number);
     }
 
     /// Counts one answered request.
     pub(crate) fn answered(&self, function: &'static str, status: u16, duration: Duration) {
         self.requests.get_or_create(&RequestLabels { function, status }).inc();
+        #[cfg(feature = "lambda")]
+        self.keep(Counted::Request { function, status }, 1);
         self.durations.get_or_create(&FunctionLabel { function }).observe(duration.as_secs_f64());
     }
 
@@ -138,6 +151,25 @@ impl Metrics {
         match encode(&mut text, &self.registry()) {
             Ok(()) => text,
             Err(fmt::Error) => String::new(),
+        }
+    }
+
+    /// Keeps what is counted from now on until [`Metrics::take_unsent`] takes it, as CloudWatch wants it.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn for_cloud_watch(self) -> Self {
+        Self { unsent: Some(Unsent::default()), ..self }
+    }
+
+    /// What was counted since this was asked last.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn take_unsent(&self) -> std::collections::BTreeMap<Counted, u64> {
+        self.unsent.as_ref().map(Unsent::take).unwrap_or_default()
+    }
+
+    #[cfg(feature = "lambda")]
+    fn keep(&self, counted: Counted, number: u64) {
+        if let Some(unsent) = &self.unsent {
+            unsent.add(counted, number);
         }
     }
 

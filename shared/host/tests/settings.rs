@@ -115,16 +115,37 @@ fn every_mistake_names_its_variable_and_what_was_expected() {
         (&[("PORT", "+80")], "PORT is \"+80\", expected a whole number from 0 to 65535"),
         (&[("EPITAPH_BIND", "localhost")], "EPITAPH_BIND is \"localhost\", expected an IP address"),
         (
+            &[("EPITAPH_HOSTS", "inside.example.com,,other")],
+            "EPITAPH_HOSTS is \"inside.example.com,,other\", expected host names with commas between them",
+        ),
+        (
             &[("EPITAPH_PUBLIC_URL", "crash.example.com")],
             "EPITAPH_PUBLIC_URL is \"crash.example.com\", expected http://HOST or https://HOST without a path",
         ),
+        (&[("EPITAPH_QUEUE", "kafka://host")], "EPITAPH_QUEUE has an unknown scheme, expected https://"),
         (
-            &[("EPITAPH_QUEUE", "kafka://host")],
-            "EPITAPH_QUEUE names a queue that this build does not have, expected embedded",
+            &[("EPITAPH_QUEUE", "sqs")],
+            "EPITAPH_QUEUE names no queue that there is, expected embedded, broker or the URL of an SQS queue",
         ),
         (
-            &[("K_SINK", "http://broker")],
-            "K_SINK names a broker, which this build cannot send to, expected EPITAPH_QUEUE=embedded or no K_SINK",
+            &[("EPITAPH_QUEUE", "https://sqs.eu-west-1.amazonaws.com/reports")],
+            "EPITAPH_QUEUE is not the URL of an SQS queue, expected https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
+        ),
+        (
+            &[("EPITAPH_QUEUE", "https://sqs.eu-west-1.amazonaws.com/123456789012/reports.fifo")],
+            "EPITAPH_QUEUE names a FIFO queue, expected a standard one",
+        ),
+        (
+            &[("K_SINK", "broker:8080")],
+            "K_SINK is \"broker:8080\", expected http://HOST/PATH or https://HOST/PATH",
+        ),
+        (
+            &[("EPITAPH_QUEUE", "broker")],
+            "K_SINK is not set, expected the URL of a broker, as a SinkBinding sets it, or EPITAPH_QUEUE",
+        ),
+        (
+            &[("K_SINK", "http://broker"), ("K_CA_CERTS", "/etc/ca.pem")],
+            "K_CA_CERTS is \"/etc/ca.pem\", expected certificates in PEM",
         ),
         (
             &[("EPITAPH_BUCKET", "/srv/bucket")],
@@ -137,7 +158,7 @@ fn every_mistake_names_its_variable_and_what_was_expected() {
         (&[("EPITAPH_BUCKET", "s3://")], "EPITAPH_BUCKET names no place, expected something after s3://"),
         (
             &[("EPITAPH_CATALOG", "mysql://root:hunter2@host/db")],
-            "EPITAPH_CATALOG has the scheme \"mysql\", expected one that begins with sqlite://",
+            "EPITAPH_CATALOG has the scheme \"mysql\", expected one that begins with sqlite://, postgres://, postgresql://",
         ),
         (
             &[("EPITAPH_SECRET", "hunter2")],
@@ -218,14 +239,52 @@ fn a_collector_takes_both_derived_secrets_and_no_root() {
 #[test]
 fn where_the_disk_vanishes_a_data_directory_and_a_secret_must_be_set() {
     for host in [("K_SERVICE", "minidump"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")] {
-        let text = read_as(FUNCTION, &[host]).err().unwrap();
+        let queue = ("EPITAPH_QUEUE", "embedded");
+        let text = read_as(FUNCTION, &[host, queue]).err().unwrap();
         assert!(text.contains("EPITAPH_DATA is not set"), "{text}");
+        assert!(text.contains("not embedded by EPITAPH_QUEUE, EPITAPH_BUCKET;"), "{text}");
         assert!(text.contains("EPITAPH_SECRET is not set"), "{text}");
         let data = ("EPITAPH_DATA", "/mnt/lasting");
         let secret = ("EPITAPH_SECRET", "an example of a root secret");
-        assert!(read_as(FUNCTION, &[host, data]).is_err());
-        assert!(read_as(FUNCTION, &[host, secret]).is_err());
-        assert!(read_as(FUNCTION, &[host, data, secret]).is_ok());
+        assert!(read_as(FUNCTION, &[host, queue, data]).is_err());
+        assert!(read_as(FUNCTION, &[host, queue, secret]).is_err());
+        assert!(read_as(FUNCTION, &[host, queue, data, secret]).is_ok());
+    }
+}
+
+#[test]
+fn on_knative_messages_go_to_the_broker_that_is_bound() {
+    let given = [
+        ("K_SERVICE", "minidump"),
+        ("EPITAPH_SECRET", "an example of a root secret"),
+        ("EPITAPH_BUCKET", "s3://crashes"),
+        ("EPITAPH_CATALOG", "sqlite:///srv/catalog.db"),
+    ];
+    let bound = [
+        ("K_SINK", "https://broker.example.com/games/default"),
+        ("K_CE_OVERRIDES", r#"{"extensions":{"cluster":"seoul"}}"#),
+        ("K_CA_CERTS", "-----BEGIN CERTIFICATE-----"),
+        ("EPITAPH_LIMIT_MESSAGE", "512K"),
+    ];
+    let QueueUrl::Broker(broker) = read_as(FUNCTION, &[given.as_slice(), &bound].concat()).unwrap().queue
+    else {
+        panic!("no broker");
+    };
+    assert_eq!(broker.sink.as_deref(), Some("https://broker.example.com/games/default"));
+    assert_eq!(broker.extensions["cluster"], "seoul");
+    assert_eq!(broker.ca_certs.as_deref(), Some("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(broker.largest_message, 512 << 10);
+
+    for function in ["minidump", "maintain"] {
+        let text = read_as(Role::Function(function), &given).err().unwrap();
+        assert_eq!(
+            text,
+            "K_SINK is not set, expected the URL of a broker, as a SinkBinding sets it, or EPITAPH_QUEUE"
+        );
+    }
+    for function in ["process", "dashboard"] {
+        let settings = read_as(Role::Function(function), &given).unwrap();
+        assert!(matches!(settings.queue, QueueUrl::Broker(broker) if broker.sink.is_none()));
     }
 }
 
@@ -243,10 +302,31 @@ fn the_page_of_settings_lists_all_that_are_read_and_no_others() {
         .filter(|word| {
             word.starts_with("EPITAPH_")
                 || word.starts_with("K_")
-                || word.starts_with("AWS_")
+                // The others of AWS are read by clients of AWS.
+                || word.starts_with("AWS_LAMBDA_")
                 || *word == "PORT"
         })
         .map(ToOwned::to_owned)
         .collect();
     assert_eq!(named, asked.into_inner());
+}
+
+#[test]
+fn an_sqs_queue_is_named_by_its_url_wherever_a_function_runs() {
+    for url in [
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/crash-reports_1",
+        "https://vpce-0a-1b.sqs.eu-west-1.vpce.amazonaws.com/123456789012/reports",
+        "http://127.0.0.1:4566/000000000000/reports",
+    ] {
+        for host in ["UNHOSTED", "AWS_LAMBDA_RUNTIME_API", "K_SERVICE"] {
+            let engines = [
+                ("EPITAPH_BUCKET", "s3://crashes"),
+                ("EPITAPH_CATALOG", "sqlite:///data/catalog.db"),
+                ("EPITAPH_DATA", "/data"),
+                ("EPITAPH_SECRET", "a secret of the tests"),
+            ];
+            let given = [&engines[..], &[(host, "here"), ("EPITAPH_QUEUE", url)]].concat();
+            assert_eq!(read_as(FUNCTION, &given).unwrap().queue, QueueUrl::Sqs(url.to_owned()));
+        }
+    }
 }

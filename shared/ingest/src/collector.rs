@@ -1,11 +1,11 @@
 //! What one collector function holds from its start to its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header, request::Parts};
-use epitaph_bucket::{Bucket, BucketError};
+use epitaph_bucket::{Bucket, BucketError, OpenOptions};
 use epitaph_crash_model::{CrashId, ProjectId, Protocol};
-use epitaph_host::{Context, Limits, Metrics, Settings, metrics::Outcome};
+use epitaph_host::{Context, Limits, Metrics, Platform, QueueUrl, Settings, metrics::Outcome};
 use epitaph_queue::Sender;
 use epitaph_rules::{Action, Decision, Subject};
 use epitaph_secrets::Secret;
@@ -22,6 +22,8 @@ use crate::{
 
 /// The longest client name that is kept.
 const LONGEST_CLIENT: usize = 200;
+/// The time that warming up may take.
+const WARM_UP: Duration = Duration::from_secs(1);
 /// What a message holds beside payloads: ids, the annotations' share, the report's structure.
 const MESSAGE_OVERHEAD: u64 = 64 << 10;
 
@@ -31,6 +33,15 @@ pub enum OpenError {
     /// The bucket's URL is not usable.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// The broker cannot be posted to.
+    #[cfg(feature = "knative")]
+    #[error(transparent)]
+    Broker(#[from] epitaph_queue::cloud_events::BrokerSettingsError),
+    /// This build was made without the queue's engine.
+    #[error(
+        "this build has no engine for the queue that EPITAPH_QUEUE or K_SINK names, expected another build"
+    )]
+    NoEngine,
 }
 
 /// The engines that collectors share where several run in one process.
@@ -48,13 +59,9 @@ impl Engines {
     /// The engines that the settings name. No I/O happens before they are used.
     ///
     /// # Errors
-    /// [`OpenError::Bucket`].
-    #[cfg(feature = "embedded")]
+    /// [`OpenError`].
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let producer = epitaph_queue::embedded::Producer::new(producer_settings(settings));
-        // While the client connects, the file is made.
-        producer.warm_up();
-        Self::with_queue(settings, Arc::new(producer))
+        Self::with_queue(settings, sender(settings)?)
     }
 
     /// The engines that the settings name, with a queue that is already there.
@@ -62,8 +69,44 @@ impl Engines {
     /// # Errors
     /// [`OpenError::Bucket`].
     pub fn with_queue(settings: &Settings, queue: Arc<dyn Sender>) -> Result<Self, OpenError> {
-        let bucket = Bucket::open(&settings.bucket, settings.min_free_disk)?;
+        let options = OpenOptions {
+            min_free: settings.min_free_disk,
+            parts: settings.limits.parts,
+            ..OpenOptions::default()
+        };
+        let bucket = Bucket::open_with(&settings.bucket, options)?;
         Ok(Self { queue, bucket, budget: Budget::new(settings.limits.buffers) })
+    }
+}
+
+/// What puts messages into the queue that the settings name.
+fn sender(settings: &Settings) -> Result<Arc<dyn Sender>, OpenError> {
+    match &settings.queue {
+        #[cfg(feature = "embedded")]
+        QueueUrl::Embedded => {
+            let producer = epitaph_queue::embedded::Producer::new(producer_settings(settings));
+            // While the client connects, the file is made.
+            producer.warm_up();
+            Ok(Arc::new(producer))
+        }
+        #[cfg(feature = "lambda")]
+        QueueUrl::Sqs(url) => {
+            let settings = epitaph_queue::sqs::SqsSettings::from_environment(url);
+            Ok(Arc::new(epitaph_queue::sqs::Producer::new(settings)))
+        }
+        #[cfg(feature = "knative")]
+        QueueUrl::Broker(broker) => {
+            use epitaph_queue::cloud_events::{BrokerSender, BrokerSettings, BrokerSettingsError};
+            let settings = BrokerSettings {
+                sink: broker.sink.clone().ok_or(BrokerSettingsError::Sink)?,
+                extensions: broker.extensions.clone(),
+                ca_certs: broker.ca_certs.clone(),
+                largest_event: broker.largest_message,
+            };
+            Ok(Arc::new(BrokerSender::new(&settings)?))
+        }
+        #[allow(unreachable_patterns, reason = "which engines are left depends on the features")]
+        _ => Err(OpenError::NoEngine),
     }
 }
 
@@ -86,6 +129,8 @@ pub struct Collector {
     hand_over: HandOver,
     rules: Arc<RuleBook>,
     metrics: Metrics,
+    /// AWS Lambda stops the machine once a report is answered.
+    frozen_after_answers: bool,
 }
 
 /// What became of a report that the client was right to send.
@@ -101,8 +146,7 @@ impl Collector {
     /// A collector from its function's context.
     ///
     /// # Errors
-    /// [`OpenError::Bucket`].
-    #[cfg(feature = "embedded")]
+    /// [`OpenError`].
     pub fn open(context: &Context) -> Result<Self, OpenError> {
         Ok(Self::new(context, Engines::open(&context.settings)?))
     }
@@ -118,6 +162,17 @@ impl Collector {
             hand_over: HandOver::new(queue, bucket, context.secrets.message.clone()),
             engines,
             metrics: context.metrics.clone(),
+            frozen_after_answers: context.settings.platform == Platform::Lambda,
+        }
+    }
+
+    /// On AWS Lambda: does what the first report would have to wait for, while there is none. Elsewhere a function is
+    /// ready at once, and does it beside its first requests.
+    pub async fn warm_up(&self) {
+        if self.frozen_after_answers {
+            let warm = async { tokio::join!(self.engines.queue.warm_up(), self.rules.refresh_now()) };
+            // What fails here is told by the first report.
+            let _ = tokio::time::timeout(WARM_UP, warm).await;
         }
     }
 
@@ -196,10 +251,12 @@ impl Collector {
     pub async fn accept_or_discard(&self, mut draft: Draft) -> Result<Accepted, Refusal> {
         let id = draft.report().id;
         let discarded_by = self.apply_rules(&mut draft);
-        let outcome = if discarded_by.is_some() {
-            draft.discard().await;
-            Ok(id)
-        } else {
+        let discarded = discarded_by.is_some();
+        let settled = async {
+            if discarded {
+                draft.discard().await;
+                return Ok(id);
+            }
             let outcomes = self.rules.take_outcomes();
             draft.ride_along(outcomes.clone());
             let handed = self.hand_over(draft).await;
@@ -208,8 +265,16 @@ impl Collector {
             }
             handed
         };
-        // By now all that the answer needs is done.
-        self.rules.refresh();
+        let outcome = if self.frozen_after_answers {
+            // Beside it: the queue and the bucket are asked at the same time.
+            let (outcome, ()) = tokio::join!(settled, self.rules.refresh_now());
+            outcome
+        } else {
+            let outcome = settled.await;
+            // By now all that the answer needs is done.
+            self.rules.refresh();
+            outcome
+        };
         outcome.map(|id| Accepted { id, discarded_by })
     }
 

@@ -1,6 +1,6 @@
 //! One file of a report, as it comes: in memory while it is small, in the bucket when it is not.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, BucketError, Key, Upload};
@@ -12,7 +12,8 @@ use crate::{
     budget::{Budget, Share},
 };
 
-/// The time in which the bucket must take a piece of a file.
+/// The time in which the bucket must take a piece of a file. A piece waits for memory beside that, as long as the
+/// uploads that hold it move on.
 const BUCKET_BUDGET: Duration = Duration::from_secs(4);
 /// The time that a client waits while what it sent is taken away again; a sweep takes what is left.
 pub(crate) const CLEANING_BUDGET: Duration = Duration::from_secs(1);
@@ -120,7 +121,7 @@ impl FileWriter {
             return Err(FileError::TooLarge);
         }
         match &mut self.stage {
-            Stage::Bucket(upload) => return in_time(upload.write(piece)).await,
+            Stage::Bucket(upload) => return taken(upload.write(piece).await),
             Stage::Memory { bytes, share } => {
                 let fits = self.size <= self.inline
                     && share.as_mut().is_some_and(|share| share.grow_to(self.size * COPIES));
@@ -130,14 +131,14 @@ impl FileWriter {
                 }
             }
         }
-        let mut upload = self.bucket.upload(&self.key);
+        let mut upload = self.bucket.upload(&self.key).with_patience(BUCKET_BUDGET);
         if let Stage::Memory { bytes, .. } = &mut self.stage {
             let held = Bytes::from(std::mem::take(bytes));
             if !held.is_empty() {
-                in_time(upload.write(held)).await?;
+                taken(upload.write(held).await)?;
             }
         }
-        in_time(upload.write(piece)).await?;
+        taken(upload.write(piece).await)?;
         self.stage = Stage::Bucket(Box::new(upload));
         Ok(())
     }
@@ -147,7 +148,7 @@ impl FileWriter {
         let (content, share) = match self.stage {
             Stage::Memory { bytes, share } => (Content::Inline(bytes), share),
             Stage::Bucket(upload) => {
-                in_time(upload.finish()).await?;
+                taken(upload.finish().await)?;
                 (Content::Stored { key: self.key.to_string(), encoding: Encoding::Identity }, None)
             }
         };
@@ -169,18 +170,15 @@ impl FileWriter {
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = Result<T, BucketError>>) -> Result<T, FileError> {
-    let refused = |detail| FileError::Refused(Refusal::new(Cause::Unavailable, detail));
-    match timeout(BUCKET_BUDGET, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "the bucket did not take a file of a report");
-            Err(refused("the report could not be stored: try again later"))
-        }
-        Err(_) => {
-            tracing::error!("the bucket did not take a piece of a file in time");
-            Err(refused("the report could not be stored in time: try again later"))
-        }
-    }
+/// What the bucket's answer means to the client.
+fn taken<T>(answer: Result<T, BucketError>) -> Result<T, FileError> {
+    answer.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "the bucket did not take a file of a report");
+        let refusal = match error {
+            BucketError::Busy => Refusal::new(Cause::Busy, "too much is being received: try again later"),
+            _ => Refusal::new(Cause::Unavailable, "the report could not be stored: try again later"),
+        };
+        FileError::Refused(refusal)
+    })
 }

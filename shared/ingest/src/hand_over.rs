@@ -70,8 +70,8 @@ impl HandOver {
     }
 
     fn queue_failed(&self, error: &SendError) {
-        // Too large is this message's own fault: the queue is well.
-        if !matches!(error, SendError::TooLarge { .. }) && self.breaker.failed() {
+        // Where it is the message's own fault, the queue is well.
+        if !error.is_of_the_message() && self.breaker.failed() {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::warn!(%error, cause, "the queue does not accept; parking messages in the bucket");
         }

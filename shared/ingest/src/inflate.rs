@@ -81,13 +81,15 @@ pub struct Inflater {
     /// The last piece was full, so the decoder may hold more although all input is read.
     held_back: bool,
     ended: bool,
+    /// Something else stands behind the end, so nothing more is a stream.
+    trailing: bool,
 }
 
 impl Inflater {
     /// An inflater for one packing. Its memory is taken with the first input.
     pub fn new(packing: Packing) -> Self {
         let (input, output) = (Bytes::new(), BytesMut::new());
-        Self { packing, decoder: None, input, output, held_back: false, ended: false }
+        Self { packing, decoder: None, input, output, held_back: false, ended: false, trailing: false }
     }
 
     /// Adds packed bytes. Everything before must have been pulled.
@@ -119,6 +121,7 @@ impl Inflater {
     /// stream is ignored, as browsers do.
     fn begin_next_member(&mut self) {
         let begins_alike = match self.packing {
+            _ if self.trailing => false,
             Packing::Gzip => self.input[0] == 0x1f,
             Packing::Zstd => self.input[0] == 0x28,
             Packing::Xz => self.input[0] == 0xfd,
@@ -129,6 +132,7 @@ impl Inflater {
             self.decoder = None;
             self.ended = false;
         } else {
+            self.trailing = true;
             self.input.clear();
         }
     }
@@ -278,6 +282,13 @@ mod tests {
         ) {
             let packed = [pack(packing, &first), pack(packing, &second)].concat();
             prop_assert_eq!(inflate(packing, &packed, step).unwrap(), ([first, second].concat(), true));
+        }
+
+        #[test]
+        fn what_stands_behind_the_end_is_ignored_however_it_arrives(packing in packing(), plain: Vec<u8>, step in 1_usize..200) {
+            let packed = pack(packing, &plain);
+            let behind = [&packed[..], b"behind", &packed].concat();
+            prop_assert_eq!(inflate(packing, &behind, step).unwrap(), (plain, true));
         }
 
         #[test]

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 /// How long the bucket may take to give the rules.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where a client waits for it.
+const PATIENCE_OF_A_CLIENT: Duration = Duration::from_secs(1);
 /// How many different counts are kept until a message takes them along. More are counted in metrics alone.
 const MOST_OUTCOMES: usize = 100;
 
@@ -62,29 +64,41 @@ impl RuleBook {
 
     /// Looks for changed rules if that is due, beside whatever else happens.
     pub(crate) fn refresh(self: &Arc<Self>) {
-        let now = Instant::now();
-        {
-            let mut reading = self.reading();
-            if reading.under_way || reading.next.is_some_and(|next| now < next) {
-                return;
-            }
-            reading.under_way = true;
-            reading.next = Some(now + self.every);
-        }
-        let done = Done(Arc::clone(self));
+        let Some(reading) = self.begin() else { return };
         #[expect(clippy::disallowed_methods, reason = "nobody needs to wait for it: a drain may cut it off")]
-        tokio::spawn(async move {
-            let book = &done.0;
-            let read = tokio::time::timeout(PATIENCE, book.bucket.get(&Key::rules(), LARGEST_DOCUMENT)).await;
-            let fault = match read {
-                Ok(Ok(json)) => book.take(&json).err(),
-                // Nobody has published any yet, or they are gone and come back.
-                Ok(Err(BucketError::NotFound(_))) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("the bucket did not answer in time".to_owned()),
-            };
-            book.tell(fault);
-        });
+        tokio::spawn(async move { reading.0.read(PATIENCE).await });
+    }
+
+    /// Looks for changed rules if that is due, and has done so when it returns, or has given up: for a host that is
+    /// frozen as soon as a report is answered. What keeps a client waiting may not take long.
+    pub(crate) async fn refresh_now(self: &Arc<Self>) {
+        if let Some(reading) = self.begin() {
+            reading.0.read(PATIENCE_OF_A_CLIENT).await;
+        }
+    }
+
+    /// One reading, if it is due and none is under way.
+    fn begin(self: &Arc<Self>) -> Option<UnderWay> {
+        let now = Instant::now();
+        let mut reading = self.reading();
+        if reading.under_way || reading.next.is_some_and(|next| now < next) {
+            return None;
+        }
+        reading.under_way = true;
+        reading.next = Some(now + self.every);
+        Some(UnderWay(Arc::clone(self)))
+    }
+
+    async fn read(&self, patience: Duration) {
+        let read = tokio::time::timeout(patience, self.bucket.get(&Key::rules(), LARGEST_DOCUMENT)).await;
+        let fault = match read {
+            Ok(Ok(json)) => self.take(&json).err(),
+            // Nobody has published any yet, or they are gone and come back.
+            Ok(Err(BucketError::NotFound(_))) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the bucket did not answer in time".to_owned()),
+        };
+        self.tell(fault);
     }
 
     /// Reads rules from their JSON; those of before stay if it cannot be read.
@@ -144,10 +158,10 @@ impl RuleBook {
     }
 }
 
-/// Tells that a reading has ended, however it did.
-struct Done(Arc<RuleBook>);
+/// A reading; tells when it has ended, however it did.
+struct UnderWay(Arc<RuleBook>);
 
-impl Drop for Done {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.reading().under_way = false;
     }
@@ -197,6 +211,21 @@ mod tests {
         assert_eq!(book.generations(P), [3]);
         book.refresh();
         settle(&book).await;
+        assert_eq!(book.generations(P), [4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_goes_on_after_an_answer_rules_are_read_before_it() {
+        let bucket = Bucket::in_memory();
+        publish(&bucket, &of_generation(3)).await;
+        let book = book(&bucket);
+        book.refresh_now().await;
+        assert_eq!(book.generations(P), [3]);
+        publish(&bucket, &of_generation(4)).await;
+        book.refresh_now().await;
+        assert_eq!(book.generations(P), [3], "it was not due");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        book.refresh_now().await;
         assert_eq!(book.generations(P), [4]);
     }
 

@@ -12,10 +12,7 @@ use epitaph_crash_model::Message;
 use futures_util::FutureExt;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{
-    Outcome,
-    embedded::{Consumer, Delivery},
-};
+use crate::{Delivery, Outcome, Source};
 
 /// The pause after an engine was found to be down doubles from the first to the second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
@@ -78,8 +75,8 @@ pub struct Undeliverable {
 
 /// Hands every message to the handler until `stop` says so; then waits for those that are being handled. A message that
 /// was tried more than `max_attempts` times without a verdict (its handler vanished) is buried.
-pub async fn consume<H: Handler>(
-    mut consumer: Consumer,
+pub async fn consume<S: Source, H: Handler>(
+    mut source: S,
     handler: Arc<H>,
     max_attempts: u32,
     mut stop: watch::Receiver<bool>,
@@ -87,24 +84,25 @@ pub async fn consume<H: Handler>(
     let mut running = JoinSet::new();
     let health = Health { pause: SHORTEST_PAUSE, done: 0, waited_at: HashMap::new() };
     let health = Arc::new(Mutex::new(health));
-    let heartbeat = consumer.visibility() / 3;
+    let heartbeat = source.visibility() / 3;
     loop {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = running.join_next(), if !running.is_empty() => {}
-            delivery = consumer.receive() => {
+            delivery = source.receive() => {
                 let Some(delivery) = delivery else { break };
                 let (handler, health) = (Arc::clone(&handler), Arc::clone(&health));
                 running.spawn(async move { settle(delivery, &*handler, max_attempts, heartbeat, &health).await });
             }
         }
     }
-    while running.join_next().await.is_some() {}
+    let finished = async { while running.join_next().await.is_some() {} };
+    tokio::join!(source.close(), finished);
 }
 
-async fn settle<H: Handler>(
-    delivery: Delivery,
+async fn settle<D: Delivery, H: Handler>(
+    delivery: D,
     handler: &H,
     max_attempts: u32,
     heartbeat: Duration,
@@ -137,32 +135,39 @@ async fn settle<H: Handler>(
             keep_extending(&delivery, heartbeat, handler.bury(undeliverable)).await.err()
         }
     };
-    let mut health = health.lock().unwrap_or_else(PoisonError::into_inner);
-    match trouble {
-        None => {
-            health.succeeded(&id);
-            delivery.done();
+    let health = || health.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(why) = trouble else {
+        health().succeeded(&id);
+        return delivery.done().await;
+    };
+    let pause = health().failed(&id);
+    match pause {
+        Some(pause) => {
+            tracing::warn!(why, ?pause, "an engine is down; pausing");
+            delivery.later(pause).await;
         }
-        Some(why) => match health.failed(&id) {
-            Some(pause) => {
-                tracing::warn!(why, ?pause, "an engine is down; pausing");
-                delivery.later(pause);
-            }
-            None => {
-                tracing::warn!(id, why, attempt = delivery.attempt(), "an engine fails this message alone");
-                // Dropped without a verdict: it comes again on its own, and the attempt counts.
-                drop(delivery);
-            }
-        },
+        None => {
+            tracing::warn!(id, why, attempt = delivery.attempt(), "an engine fails this message alone");
+            // Dropped without a verdict: it comes again on its own, and the attempt counts.
+            drop(delivery);
+        }
     }
 }
 
-async fn keep_extending<T>(delivery: &Delivery, heartbeat: Duration, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    loop {
-        match tokio::time::timeout(heartbeat, &mut work).await {
-            Ok(result) => return result,
-            Err(_) => delivery.extend(),
+async fn keep_extending<T>(
+    delivery: &impl Delivery,
+    heartbeat: Duration,
+    work: impl Future<Output = T>,
+) -> T {
+    let extending = async {
+        loop {
+            tokio::time::sleep(heartbeat).await;
+            delivery.extend().await;
         }
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        never = extending => never,
     }
 }

@@ -3,16 +3,27 @@
 //! One seam ([`Sender`]) and the engines behind it. A message that an engine has taken is durable and is delivered at
 //! least once; whoever handles it recognises what it has handled before.
 
+#[cfg(feature = "batch")]
+pub mod batch;
+#[cfg(feature = "cloud-events")]
+pub mod cloud_events;
 #[cfg(feature = "consume")]
 mod consume;
+#[cfg(feature = "consume")]
+mod delivery;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 use epitaph_crash_model::Message;
 use futures_util::future::BoxFuture;
 
 #[cfg(feature = "consume")]
-pub use crate::consume::{Handler, Undeliverable, consume};
+pub use crate::{
+    consume::{Handler, Undeliverable, consume},
+    delivery::{Delivery, Source},
+};
 
 /// Takes messages, durably.
 pub trait Sender: Send + Sync {
@@ -21,6 +32,11 @@ pub trait Sender: Send + Sync {
 
     /// The largest message that the engine takes, in bytes of its JSON form.
     fn largest_message(&self) -> usize;
+
+    /// Does what the first message would have to wait for, such as connecting; where that fails, the message tells.
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Why a message was not taken.
@@ -44,9 +60,19 @@ pub enum SendError {
         /// The most that the engine takes.
         limit: usize,
     },
+    /// The engine will never take this message, whatever its size: a fault of the sender.
+    #[error("the queue cannot carry this message: {0}")]
+    Unfit(String),
     /// The engine is down, or did not answer.
     #[error("the queue is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SendError {
+    /// Whether it is the message's own fault. It will be refused again, and says nothing about the engine.
+    pub fn is_of_the_message(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Unfit(_))
+    }
 }
 
 /// What became of a message that was handled.

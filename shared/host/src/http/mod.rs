@@ -12,10 +12,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::Poll,
     time::Duration,
 };
@@ -29,7 +26,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::service::Host;
+pub(crate) use self::service::Host;
 pub use self::{service::FunctionName, signals::Signals};
 use crate::{metrics::Metrics, settings::Limits};
 
@@ -116,12 +113,7 @@ pub async fn serve(
 ) -> Drained {
     let room = settings.connections.min(raise_file_limit()).max(1);
     let settings = Arc::new(settings);
-    let host = Arc::new(Host {
-        router,
-        function: settings.function,
-        metrics: settings.metrics.clone(),
-        draining: AtomicBool::new(false),
-    });
+    let host = Arc::new(Host::new(router, settings.function, settings.metrics.clone()));
     let (drain, draining) = watch::channel(false);
     let mut connections = JoinSet::new();
     let begin = |connections: &mut JoinSet<()>, socket: TcpStream| {

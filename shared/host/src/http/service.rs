@@ -34,16 +34,21 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FunctionName(pub &'static str);
 
-/// What all connections of a server share.
-pub(super) struct Host {
-    pub(super) router: Router,
-    pub(super) function: &'static str,
-    pub(super) metrics: Metrics,
+/// What all connections of a server share, or all events of a function.
+pub(crate) struct Host {
+    router: Router,
+    function: &'static str,
+    metrics: Metrics,
     pub(super) draining: AtomicBool,
 }
 
 impl Host {
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) fn new(router: Router, function: &'static str, metrics: Metrics) -> Self {
+        Self { router, function, metrics, draining: AtomicBool::new(false) }
+    }
+
+    /// The router's answer, or the host's own; always with a media type, and counted.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
         if let Some(answer) = self.health(&request) {
             return answer;
         }
@@ -200,8 +205,7 @@ mod tests {
 
     #[test]
     fn a_draining_server_is_alive_but_not_ready() {
-        let (router, metrics) = (Router::new(), Metrics::new());
-        let host = Host { router, function: "test", metrics, draining: AtomicBool::new(false) };
+        let host = Host::new(Router::new(), "test", Metrics::new());
         assert_eq!(status(&host, Method::GET, "/health/readiness"), Some(200));
         host.draining.store(true, Ordering::Relaxed);
         assert_eq!(status(&host, Method::HEAD, "/health/readiness"), Some(503));

@@ -15,6 +15,10 @@ use tokio::{
 
 use super::phase::Phase;
 
+/// The most that one read takes. hyper doubles its buffer when a read fills it; a little less than 16 KiB keeps it at
+/// that, so that many large uploads at once need little memory.
+const READ: usize = (16 << 10) - 1;
+
 pub(super) struct Stream {
     socket: TcpStream,
     first: Bytes,
@@ -48,9 +52,12 @@ impl AsyncRead for Stream {
             self.first.advance(length);
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.socket).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let length = READ.min(buffer.remaining());
+        let mut limited = ReadBuf::new(buffer.initialize_unfilled_to(length));
+        let result = Pin::new(&mut self.socket).poll_read(context, &mut limited);
+        let read = limited.filled().len();
+        buffer.advance(read);
+        if read > 0 {
             self.phase.bytes_read();
         }
         result

@@ -32,6 +32,8 @@ pub struct Limits {
     pub inline: u64,
     /// What all requests together may hold in memory (`EPITAPH_LIMIT_BUFFERS`).
     pub buffers: u64,
+    /// Part buffers, of 5 MiB each, that all uploads to a remote bucket together may fill (`EPITAPH_LIMIT_PARTS`).
+    pub parts: usize,
     /// Open connections; more wait to be accepted (`EPITAPH_LIMIT_CONNECTIONS`).
     pub connections: usize,
     /// From the first wait for a request to the end of its header (`EPITAPH_LIMIT_HEADER_SECONDS`).
@@ -62,6 +64,7 @@ impl Limits {
             annotation_total: reader.bytes("EPITAPH_LIMIT_ANNOTATION_TOTAL", MIB, KIB..=16 * MIB),
             inline: reader.bytes("EPITAPH_LIMIT_INLINE", 256 * KIB, 0..=16 * MIB),
             buffers: reader.bytes("EPITAPH_LIMIT_BUFFERS", 32 * MIB, MIB..=64 * GIB),
+            parts: reader.number("EPITAPH_LIMIT_PARTS", 16, 2..=10_000),
             connections: reader.number("EPITAPH_LIMIT_CONNECTIONS", 10_000, 1..=1_000_000),
             header_time: reader.seconds("EPITAPH_LIMIT_HEADER_SECONDS", 10, 1..=600),
             keep_alive: reader.seconds("EPITAPH_LIMIT_KEEP_ALIVE_SECONDS", 75, 1..=3600),

@@ -5,8 +5,10 @@
 //!
 #![doc = include_str!("../../SETTINGS.md")]
 
+mod broker;
 mod engines;
 mod limits;
+mod platform;
 mod public_url;
 mod reader;
 mod size;
@@ -20,8 +22,10 @@ use std::{
 use epitaph_secrets::{RootSecret, Secret};
 use tracing::level_filters::LevelFilter;
 
+pub use self::{
+    broker::Broker, engines::QueueUrl, limits::Limits, platform::Platform, reader::SettingsError,
+};
 use self::{engines::Engines, reader::Reader};
-pub use self::{engines::QueueUrl, limits::Limits, reader::SettingsError};
 use crate::token::Token;
 
 /// What a process is; some defaults depend on it.
@@ -31,6 +35,21 @@ pub enum Role {
     Function(&'static str),
     /// All functions in one process.
     OneProcess,
+}
+
+impl Role {
+    /// Whether it puts messages into the queue. The others take them out, or have nothing to do with it.
+    pub(crate) fn sends_messages(self) -> bool {
+        !matches!(self, Role::Function("process" | "dashboard"))
+    }
+
+    fn uses_queue(self) -> bool {
+        !matches!(self, Role::Function("dashboard"))
+    }
+
+    fn uses_catalog(self) -> bool {
+        matches!(self, Role::OneProcess | Role::Function("process" | "maintain" | "dashboard"))
+    }
 }
 
 /// Where the secrets come from.
@@ -67,12 +86,16 @@ pub struct Parser {
 pub struct Settings {
     /// What this process is.
     pub role: Role,
+    /// Where it runs.
+    pub platform: Platform,
     /// The address to listen on.
     pub bind: IpAddr,
     /// The port to listen on; 0 lets the system choose.
     pub port: u16,
     /// `scheme://host[:port]` as the outside world knows it, without a trailing slash.
     pub public_url: Option<String>,
+    /// Other names that people's requests may carry.
+    pub hosts: Vec<String>,
     /// The data directory, absolute. It need not exist.
     pub data: PathBuf,
     /// Whether an operator chose the data directory.
@@ -119,13 +142,14 @@ impl Settings {
     /// Every problem there is, each naming its variable and what was expected. Secret values are never shown.
     pub fn read(role: Role, get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(get);
-        let hosted = ["K_SERVICE", "AWS_LAMBDA_RUNTIME_API"].into_iter().find(|name| reader.is_set(name));
+        let platform = Platform::told_by(|name| reader.is_set(name));
         let chosen = reader.text("EPITAPH_DATA");
         let data_is_explicit = chosen.is_some();
         let data = absolute(&mut reader, Path::new(chosen.as_deref().unwrap_or("epitaph-data")));
-        let Engines { queue, bucket, catalog } = Engines::read(&mut reader, &data);
+        let Engines { queue, bucket, catalog } = Engines::read(&mut reader, role, platform, &data);
         let settings = Self {
             role,
+            platform,
             bind: reader.parsed("EPITAPH_BIND", "an IP address", |text| text.parse().ok()).unwrap_or(
                 IpAddr::V4(match role {
                     Role::Function(_) => Ipv4Addr::UNSPECIFIED,
@@ -138,6 +162,7 @@ impl Settings {
                 "http://HOST or https://HOST without a path",
                 public_url::parse,
             ),
+            hosts: reader.parsed("EPITAPH_HOSTS", "host names with commas between them", hosts).unwrap_or_default(),
             data,
             data_is_explicit,
             queue,
@@ -162,20 +187,27 @@ impl Settings {
                 .parsed("EPITAPH_LOG", "error, warn, info, debug or trace", level)
                 .unwrap_or(LevelFilter::INFO),
         };
-        settings.check(hosted, &mut reader);
+        settings.check(&mut reader);
         reader.finish(settings)
     }
 
     /// What no single variable can say.
-    fn check<G: Fn(&str) -> Option<String>>(&self, hosted: Option<&str>, reader: &mut Reader<G>) {
+    fn check<G: Fn(&str) -> Option<String>>(&self, reader: &mut Reader<G>) {
         if self.metrics_port == Some(self.port) {
             reader.problem("EPITAPH_METRICS_PORT is the same as PORT, expected another one".into());
         }
-        let Some(host) = hosted else { return };
-        if self.queue == QueueUrl::Embedded && !self.data_is_explicit {
+        let Some(host) = self.platform.variable() else { return };
+        let embedded = [
+            ("EPITAPH_QUEUE", self.queue == QueueUrl::Embedded && self.role.uses_queue()),
+            ("EPITAPH_BUCKET", !reader.is_set("EPITAPH_BUCKET")),
+            ("EPITAPH_CATALOG", !reader.is_set("EPITAPH_CATALOG") && self.role.uses_catalog()),
+        ];
+        let embedded: Vec<_> = embedded.into_iter().filter(|(_, it)| *it).map(|(name, _)| name).collect();
+        if !embedded.is_empty() && !self.data_is_explicit {
             reader.problem(format!(
                 "EPITAPH_DATA is not set, and {host} says that this machine's disk vanishes, expected EPITAPH_DATA \
-                 on a lasting volume, or engines that are not embedded"
+                 on a lasting volume, or engines that are not embedded by {}",
+                embedded.join(", ")
             ));
         }
         if matches!(self.secret, SecretSource::DataDirectory) {
@@ -183,6 +215,14 @@ impl Settings {
                 "EPITAPH_SECRET is not set, and {host} says that this is one instance of many, expected \
                  EPITAPH_SECRET, or EPITAPH_INGEST_SECRET and EPITAPH_MESSAGE_SECRET"
             ));
+        }
+    }
+
+    /// The largest message that a broker posts to this process, in bytes, attributes included.
+    pub fn largest_event(&self) -> usize {
+        match &self.queue {
+            QueueUrl::Broker(broker) => broker.largest_message,
+            _ => Broker::LARGEST_MESSAGE,
         }
     }
 
@@ -229,6 +269,12 @@ fn secret<G: Fn(&str) -> Option<String>>(reader: &mut Reader<G>) -> SecretSource
         // A problem was told above, or nothing was set.
         _ => SecretSource::DataDirectory,
     }
+}
+
+fn hosts(text: &str) -> Option<Vec<String>> {
+    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let names = text.split(',').map(str::trim);
+    names.map(|name| (!name.is_empty() && plain(name)).then(|| name.to_owned())).collect()
 }
 
 fn level(text: &str) -> Option<LevelFilter> {

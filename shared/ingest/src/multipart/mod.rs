@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 
 pub use self::head::{PartHead, boundary_of};
 
+const LINE_BREAK: &[u8; 2] = b"\r\n";
 /// The longest header of a part, in bytes.
 const LONGEST_HEAD: usize = 8 * 1024;
 
@@ -45,13 +46,26 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Preamble,
-    /// Behind a boundary: another part, or the end.
-    AfterBoundary {
-        part_ended: bool,
+    /// At what may be a boundary: behind it comes another part, or the end.
+    Boundary {
+        of: Before,
     },
     Head,
+    /// Before the first byte of a part, at the line break that ends its header.
+    DataBegin,
     Data,
     Epilogue,
+}
+
+/// What stands before what may be a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// No part.
+    Preamble,
+    /// A part's header: the line break that ends it begins the boundary too, and the part is empty.
+    Head,
+    /// A part's data.
+    Data,
 }
 
 /// A parser of one body.
@@ -73,7 +87,7 @@ impl Parser {
         }
         let delimiter = Finder::new(format!("\r\n--{boundary}").as_bytes()).into_owned();
         // The first boundary may stand at the very beginning; with a line break before it, it is like the others.
-        let buffer = BytesMut::from(&b"\r\n"[..]);
+        let buffer = BytesMut::from(&LINE_BREAK[..]);
         Ok(Self { delimiter, buffer, state: State::Preamble })
     }
 
@@ -96,36 +110,52 @@ impl Parser {
                         return Ok(None);
                     };
                     self.buffer.advance(at);
-                    self.state = State::AfterBoundary { part_ended: false };
+                    self.state = State::Boundary { of: Before::Preamble };
                 }
-                State::AfterBoundary { part_ended } => match self.after_boundary() {
+                State::Boundary { of } => match self.after_boundary() {
                     After::NeedsMore => return Ok(None),
                     After::Part { length } => {
                         self.buffer.advance(length);
                         self.state = State::Head;
-                        if part_ended {
+                        if of != Before::Preamble {
                             return Ok(Some(Event::PartEnd));
                         }
                     }
                     After::End => {
                         self.buffer.clear();
                         self.state = State::Epilogue;
-                        if part_ended {
+                        if of != Before::Preamble {
                             return Ok(Some(Event::PartEnd));
                         }
                     }
                     // The boundary is the beginning of a longer word, which is data.
                     After::NoBoundary => {
                         let delimiter = self.delimiter.needle().len();
-                        if part_ended {
-                            self.state = State::Data;
-                            return Ok(Some(Event::Data(self.buffer.split_to(delimiter).freeze())));
+                        if of == Before::Preamble {
+                            self.buffer.advance(delimiter);
+                            self.state = State::Preamble;
+                            continue;
                         }
-                        self.buffer.advance(delimiter);
-                        self.state = State::Preamble;
+                        self.state = State::Data;
+                        let mut data = self.buffer.split_to(delimiter).freeze();
+                        if of == Before::Head {
+                            data.advance(LINE_BREAK.len());
+                        }
+                        return Ok(Some(Event::Data(data)));
                     }
                 },
                 State::Head => return self.head(),
+                State::DataBegin => {
+                    let delimiter = self.delimiter.needle();
+                    if self.buffer.starts_with(delimiter) {
+                        self.state = State::Boundary { of: Before::Head };
+                    } else if delimiter.starts_with(&self.buffer) {
+                        return Ok(None);
+                    } else {
+                        self.buffer.advance(LINE_BREAK.len());
+                        self.state = State::Data;
+                    }
+                }
                 State::Data => {
                     if let Some(data) = self.data() {
                         return Ok(Some(Event::Data(data)));
@@ -171,7 +201,7 @@ impl Parser {
             Some(b"\r\n") => (0, 2),
             _ => match memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                 Some(end) => (end, 4),
-                None if self.buffer.len() > LONGEST_HEAD => return Err(MultipartError::HeadTooLong),
+                None if self.buffer.len() >= LONGEST_HEAD + 4 => return Err(MultipartError::HeadTooLong),
                 None => return Ok(None),
             },
         };
@@ -179,25 +209,15 @@ impl Parser {
             return Err(MultipartError::HeadTooLong);
         }
         let head = PartHead::parse(&self.buffer[..end]).ok_or(MultipartError::NoName)?;
-        // The line break of an empty part is also the one of the delimiter behind it.
-        self.buffer.advance(end + gap - 2);
-        self.state = State::Data;
-        if self.delimiter_follows_empty_part() {
-            self.state = State::AfterBoundary { part_ended: true };
-        } else {
-            self.buffer.advance(2);
-        }
+        self.buffer.advance(end + gap - LINE_BREAK.len());
+        self.state = State::DataBegin;
         Ok(Some(Event::Part(head)))
-    }
-
-    fn delimiter_follows_empty_part(&self) -> bool {
-        self.buffer.starts_with(self.delimiter.needle())
     }
 
     fn data(&mut self) -> Option<Bytes> {
         match self.delimiter.find(&self.buffer) {
             Some(0) => {
-                self.state = State::AfterBoundary { part_ended: true };
+                self.state = State::Boundary { of: Before::Data };
                 None
             }
             Some(at) => Some(self.buffer.split_to(at).freeze()),

@@ -95,6 +95,32 @@ fn preamble_padding_empty_parts_and_epilogue_are_taken() {
     }
 }
 
+/// Some write the boundary right behind the empty line, so that one line break ends the header and begins the boundary.
+#[test]
+fn a_boundary_right_behind_a_header_ends_an_empty_part_however_it_arrives() {
+    let header = "Content-Disposition: form-data; name=a\r\n\r\n";
+    for (data, expected) in [("--b--", ""), ("--bc\r\n--b--", "--bc"), ("\r\n--b--", ""), ("-\r\n--b--", "-")] {
+        let body = format!("--b\r\n{header}{data}");
+        for step in 1..body.len() + 1 {
+            let (parts, end) = parse("b", body.as_bytes(), step);
+            let part = (head("a", None, None), expected.as_bytes().to_vec(), true);
+            assert_eq!((parts, end), (vec![part], Ok(())), "{data:?} in steps of {step}");
+        }
+    }
+}
+
+#[test]
+fn a_header_of_the_greatest_length_is_taken_however_it_arrives() {
+    let name = "Content-Disposition: form-data; name=a\r\nX: ";
+    for (longer, expected) in [(0, Ok(())), (1, Err(MultipartError::HeadTooLong))] {
+        let filling = "y".repeat(LONGEST_HEAD - name.len() + longer);
+        let body = format!("--b\r\n{name}{filling}\r\n\r\nz\r\n--b--");
+        for step in [1, 2, 3, 4096, 100_000] {
+            assert_eq!(parse("b", body.as_bytes(), step).1, expected, "in steps of {step}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_multipart_is_told_apart() {
     let long = format!("--b\r\nX: {}", "y".repeat(20_000));

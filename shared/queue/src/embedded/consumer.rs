@@ -204,6 +204,44 @@ impl Delivery {
     }
 }
 
+impl crate::Source for Consumer {
+    type Delivery = Delivery;
+
+    fn visibility(&self) -> Duration {
+        self.visibility
+    }
+
+    async fn receive(&mut self) -> Option<Delivery> {
+        self.deliveries.recv().await
+    }
+}
+
+impl crate::Delivery for Delivery {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn attempt(&self) -> u32 {
+        self.receipt.times
+    }
+
+    fn place(&self) -> String {
+        Self::place(self)
+    }
+
+    async fn extend(&self) {
+        Self::extend(self);
+    }
+
+    async fn done(self) {
+        Self::done(self);
+    }
+
+    async fn later(self, pause: Duration) {
+        Self::later(self, pause);
+    }
+}
+
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.settled {

@@ -112,6 +112,11 @@ impl Sender for Producer {
     fn largest_message(&self) -> usize {
         LARGEST_MESSAGE
     }
+
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        Self::warm_up(self);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 fn unavailable(error: io::Error) -> SendError {
