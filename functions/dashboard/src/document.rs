@@ -17,7 +17,7 @@ const MOST_FEEDBACK: u32 = 50;
 /// A crash as far as it is still known.
 pub(crate) struct Found {
     pub(crate) row: CrashRow,
-    /// `None` when the bucket no longer has it.
+    /// `None` when the bucket no longer has it, and where a rule only counts the crash.
     pub(crate) document: Option<Crash>,
     /// What players wrote about it, oldest first.
     pub(crate) feedback: Vec<Feedback>,
@@ -45,21 +45,20 @@ impl Dashboard {
         let row = self.catalog().find(Some(project), name).await?.ok_or(Fault::NoSuchCrash)?;
         let crash = row.fact.crash_id;
         let key = Key::document(project, crash, &row.attempt);
-        let document = match self.bucket().get(&key, DOCUMENT_LIMIT).await {
-            // Unpacking and parsing a large one takes a while, and others wait for this thread.
-            Ok(packed) => Some(
-                tokio::task::spawn_blocking(move || read(&packed, DOCUMENT_LIMIT))
-                    .await
-                    .map_err(DocumentError::BrokenOff)
-                    .flatten()
-                    .map_err(Fault::broken)?,
-            ),
-            Err(BucketError::NotFound(_)) => None,
+        let document = if row.counted_by.is_some() { None } else { self.document(&key).await? };
+        let feedback = self.catalog().feedback(project, row.fact.crash_id, MOST_FEEDBACK).await?;
+        Ok(Found { row, document, feedback })
+    }
+
+    async fn document(&self, key: &Key) -> Result<Option<Crash>, Fault> {
+        let packed = match self.bucket().get(key, DOCUMENT_LIMIT).await {
+            Ok(packed) => packed,
+            Err(BucketError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let client_id = document.as_ref().and_then(|crash| crash.client_id.as_deref());
-        let feedback = self.catalog().feedback(project, row.fact.crash_id, client_id, MOST_FEEDBACK).await?;
-        Ok(Found { row, document, feedback })
+        // Unpacking and parsing a large one takes a while, and others wait for this thread.
+        let document = tokio::task::spawn_blocking(move || read(&packed, DOCUMENT_LIMIT)).await;
+        document.map_err(DocumentError::BrokenOff).flatten().map(Some).map_err(Fault::broken)
     }
 }
 

@@ -34,7 +34,7 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
     let bucket = Bucket::open(&settings.bucket, settings.min_free_disk).map_err(OpenError::Bucket)?;
     let settings = DashboardSettings {
         public_url: settings.public_url,
-        allowed_hosts: Vec::new(),
+        allowed_hosts: settings.hosts,
         token: token.reveal().to_owned(),
         session: root.derive(Purpose::Session),
         ingest: secrets.ingest,

@@ -58,7 +58,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     let dashboard = Dashboard::new(
         DashboardSettings {
             public_url: Some(url.clone()),
-            allowed_hosts: Vec::new(),
+            allowed_hosts: house.settings.hosts.clone(),
             token: house.token.reveal().to_owned(),
             session: house.root()?.derive(Purpose::Session),
             ingest: house.secrets.ingest.clone(),

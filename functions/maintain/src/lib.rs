@@ -3,11 +3,15 @@
 //! Each task is leased in the catalog, so that two instances never do the same at once, and each may be cut off at any
 //! line and begun anew: it deletes what it has dealt with last.
 
+#[cfg(feature = "lambda")]
+mod lambda;
 mod orphans;
 mod parked;
 mod retention;
 mod rules;
 mod schedule;
+#[cfg(feature = "knative")]
+mod subscriber;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +21,11 @@ use epitaph_dead_letters::{DeadLetterError, DeadLetters};
 use epitaph_queue::Sender;
 use epitaph_secrets::Secret;
 
+#[cfg(feature = "lambda")]
+pub use crate::lambda::Scheduled;
 pub use crate::rules::publish_rules;
+#[cfg(feature = "knative")]
+pub use crate::subscriber::subscriber;
 
 /// The longest life of a message that is queued, parked or dead and may still be acted on, in days: `process` acts on
 /// none that is older than 20 days, and clocks may differ.

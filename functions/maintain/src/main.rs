@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use epitaph_catalog::Catalog;
-use epitaph_host::Context;
+#[cfg(any(feature = "knative", feature = "lambda"))]
+use epitaph_host::Platform;
+#[cfg(feature = "knative")]
+use epitaph_host::QueueUrl;
+use epitaph_host::{Context, Work};
 use epitaph_ingest::Engines;
 use epitaph_maintain::{Maintenance, MaintenanceSettings};
 
@@ -12,7 +16,16 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     epitaph_host::run_worker("maintain", async |context, stop| {
         let maintenance = open(&context).await.map_err(std::io::Error::other)?;
-        Ok::<_, std::io::Error>(maintenance.keep_running(stop))
+        Ok::<_, std::io::Error>(match (context.settings.platform, &context.settings.queue) {
+            #[cfg(feature = "lambda")]
+            (Platform::Lambda, _) => Work::Invoke(Box::new(epitaph_maintain::Scheduled::new(maintenance))),
+            #[cfg(feature = "knative")]
+            (Platform::Knative, _) | (_, QueueUrl::Broker(_)) => {
+                let largest = context.settings.largest_event();
+                Work::Serve(epitaph_maintain::subscriber(maintenance, largest, context.metrics.clone()))
+            }
+            _ => Work::Pull(Box::pin(maintenance.keep_running(stop))),
+        })
     })
 }
 

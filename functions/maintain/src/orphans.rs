@@ -85,7 +85,7 @@ async fn sweep_day(
     let mut deleted = 0;
     for (crash, keys) in objects {
         let orphans = if known.contains(&crash) {
-            lost_attempts(maintenance, project, crash, keys).await?
+            not_of(maintenance, project, crash, keys).await?
         } else {
             keys
         };
@@ -113,17 +113,17 @@ fn is_of_an_attempt(key: &Key) -> bool {
     key.to_string().ends_with(".zst")
 }
 
-/// Of a recorded crash, what an attempt wrote that did not win.
-async fn lost_attempts(
+/// What does not belong to a recorded crash: what an attempt wrote that did not win; and all, where it is only counted.
+async fn not_of(
     maintenance: &Maintenance,
     project: ProjectId,
     crash: CrashId,
     keys: Vec<Key>,
 ) -> Result<Vec<Key>, MaintenanceError> {
-    if !keys.iter().any(is_of_an_attempt) {
-        return Ok(Vec::new());
-    }
     let Some(row) = maintenance.catalog.crash(project, crash).await? else { return Ok(Vec::new()) };
+    if row.counted_by.is_some() {
+        return Ok(keys);
+    }
     let won = Key::document(project, crash, &row.attempt).name();
     let winner = won.strip_suffix(".json").unwrap_or(&won).to_owned();
     let lost = keys.into_iter().filter(|key| is_of_an_attempt(key) && !key.name().starts_with(&winner));

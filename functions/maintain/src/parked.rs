@@ -2,7 +2,6 @@
 
 use epitaph_bucket::{BucketError, Key};
 use epitaph_crash_model::Message;
-use epitaph_queue::SendError;
 use futures_util::TryStreamExt;
 
 use crate::{Maintenance, MaintenanceError};
@@ -37,7 +36,7 @@ pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, Maintenanc
                         return Ok(sent); // too slow: another instance has taken over
                     }
                 }
-                Err(error @ SendError::TooLarge { .. }) => {
+                Err(error) if error.is_of_the_message() => {
                     maintenance.dead.bury(bytes.to_vec(), &place, &error.to_string(), 0).await?;
                 }
                 Err(error) => {

@@ -17,8 +17,9 @@ pub(crate) async fn expire(maintenance: &Maintenance) -> Result<u64, Maintenance
     loop {
         let rows = maintenance.catalog.expired_crashes(before, BATCH).await?;
         let crashes: Vec<_> = rows.iter().map(|row| (row.fact.project, row.fact.crash_id)).collect();
-        for &(project, crash) in &crashes {
-            delete_objects(maintenance, project, crash).await?;
+        // One that is only counted has none; what its report may have left is an orphan.
+        for row in rows.iter().filter(|row| row.counted_by.is_none()) {
+            delete_objects(maintenance, row.fact.project, row.fact.crash_id).await?;
         }
         let deleted = maintenance.catalog.delete_crashes(&crashes).await?;
         expired += deleted;

@@ -10,7 +10,7 @@
 //! accepted is always 200 and never comes before the report is durable; 429 is never answered, since no minidump client
 //! knows it.
 
-mod extra;
+pub mod extra;
 mod form;
 mod part;
 mod raw;

@@ -163,7 +163,7 @@ impl Part {
                 receiver.sentry.add(field, value);
                 Ok(())
             }
-            Self::Extra { head, json, .. } => match extra::annotate(draft, &json) {
+            Self::Extra { head, json, .. } => match extra::read(&json, |name, value| draft.annotate(name, value)) {
                 Ok(()) => Ok(()),
                 Err(_) => keep_unread(draft, head, json.freeze()).await,
             },

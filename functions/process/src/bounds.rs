@@ -4,27 +4,27 @@
 use std::collections::BTreeMap;
 
 /// Characters of a name, a type, a path.
-pub(crate) const NAME: usize = 500;
+pub const NAME: usize = 500;
 /// Characters of a message or of a value.
-pub(crate) const TEXT: usize = 8_000;
+pub const TEXT: usize = 8_000;
 /// Names in one map of a crash: tags, annotations, one context.
-pub(crate) const ENTRIES: usize = 500;
+pub const ENTRIES: usize = 500;
 /// Bytes of all names and values of one map of a crash.
 const ENTRY_BYTES: usize = 256 << 10;
 /// Contexts.
-pub(crate) const CONTEXTS: usize = 50;
+pub const CONTEXTS: usize = 50;
 /// Breadcrumbs: the newest.
-pub(crate) const BREADCRUMBS: usize = 100;
+pub const BREADCRUMBS: usize = 100;
 /// Exceptions in a chain.
-pub(crate) const EXCEPTIONS: usize = 50;
+pub const EXCEPTIONS: usize = 50;
 /// Threads.
-pub(crate) const THREADS: usize = 1_000;
+pub const THREADS: usize = 1_000;
 /// Frames of one stack.
-pub(crate) const FRAMES: usize = 1_000;
+pub const FRAMES: usize = 1_000;
 /// Frames of all stacks of one source together.
-pub(crate) const ALL_FRAMES: usize = 10_000;
+pub const ALL_FRAMES: usize = 10_000;
 /// Modules.
-pub(crate) const MODULES: usize = 4_000;
+pub const MODULES: usize = 4_000;
 
 /// A name: one line of at most [`NAME`] characters; `None` if it says nothing.
 pub(crate) fn name(text: &str) -> Option<String> {

@@ -5,25 +5,35 @@
 //! once. A dump that cannot be read becomes an unreadable crash; a message that cannot be handled is dead; and when an
 //! engine is down, the message waits.
 
+mod agent;
 mod assemble;
-mod bounds;
+pub mod bounds;
 mod event;
 mod isolation;
 mod kind;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod parsed;
 pub mod parser;
 mod payloads;
+mod private;
 mod processor;
 #[cfg(feature = "embedded")]
 mod pull;
 mod report;
 mod rules;
-mod sources;
+pub mod sources;
+#[cfg(feature = "knative")]
+mod subscriber;
 mod texts;
 mod unreal;
 
+#[cfg(feature = "lambda")]
+pub use crate::lambda::Batches;
 #[cfg(feature = "embedded")]
 pub use crate::pull::{OpenError, Puller, open_queue};
+#[cfg(feature = "knative")]
+pub use crate::subscriber::{SubscriberSettings, subscriber};
 pub use crate::{
     isolation::{ParserError, ParserSettings, parse},
     parsed::{Parsed, Unreadable, Verdict},

@@ -1,7 +1,13 @@
-//! The function `process` on its own: pulls reports from the queue and turns them into crashes.
+//! The function `process` on its own: turns the reports of the queue into crashes. It pulls them, or a Knative
+//! broker posts them, or AWS Lambda hands them over in batches.
 
 use std::process::ExitCode;
 
+#[cfg(feature = "lambda")]
+use epitaph_host::Platform;
+#[cfg(feature = "knative")]
+use epitaph_host::QueueUrl;
+use epitaph_host::Work;
 use epitaph_process::{OpenError, Puller, open_queue, parser};
 
 fn main() -> ExitCode {
@@ -10,7 +16,16 @@ fn main() -> ExitCode {
         return parser::worker_main();
     }
     epitaph_host::run_worker("process", async |context, stop| {
-        let (consumer, puller) = (open_queue(&context.settings)?, Puller::open(&context)?);
-        Ok::<_, OpenError>(puller.pull(consumer, stop))
+        let puller = Puller::open(&context)?;
+        Ok::<_, OpenError>(match (context.settings.platform, &context.settings.queue) {
+            #[cfg(feature = "lambda")]
+            (Platform::Lambda, _) => Work::Invoke(Box::new(epitaph_process::Batches::new(puller))),
+            #[cfg(feature = "knative")]
+            (_, QueueUrl::Broker(broker)) => {
+                let settings = epitaph_process::SubscriberSettings::new(&context, broker.largest_message);
+                Work::Serve(epitaph_process::subscriber(puller, settings))
+            }
+            _ => Work::Pull(Box::pin(puller.pull(open_queue(&context.settings)?, stop))),
+        })
     })
 }

@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::{parsed::Unreadable, texts};
+use crate::{parsed::Unreadable, sources, texts};
 
 /// How fast things are packed rather than how small: they are read a few times at most.
 pub(crate) const ZSTD_LEVEL: i32 = 3;
@@ -49,14 +49,13 @@ pub(crate) async fn keep(
     attempt: &str,
     rules: ScrubRules,
     scratch: &Path,
+    largest_event: u64,
 ) -> Result<Kept, FetchError> {
     let mut kept = Kept { stored: Vec::with_capacity(report.payloads.len()), replaced: Vec::new() };
     for (index, payload) in report.payloads.iter().enumerate() {
         let own = Key::inline_payload(report.project, report.id, attempt, index);
-        let scrubbed = match texts::is_text(payload) {
-            true => texts::rewrite(bucket, payload, &own, rules, scratch).await?,
-            false => None,
-        };
+        let largest = sources::largest(payload.role, largest_event).unwrap_or_default();
+        let scrubbed = texts::rewrite(bucket, payload, &own, rules, scratch, largest).await?;
         let (key, encoding) = match (&payload.content, scrubbed) {
             (Content::Stored { key, .. }, Some(_)) => {
                 kept.replaced.extend(key.parse::<Key>().ok());
@@ -81,9 +80,10 @@ pub(crate) async fn keep(
     Ok(kept)
 }
 
-/// Packs bytes with zstd, off the runtime's threads.
+/// Packs bytes with zstd, off the runtime's threads. At once, as the packer then takes only the memory that so many
+/// bytes need, rather than megabytes.
 pub(crate) async fn pack(bytes: Vec<u8>) -> io::Result<Bytes> {
-    off_runtime(move || zstd::encode_all(bytes.as_slice(), ZSTD_LEVEL).map(Bytes::from)).await
+    off_runtime(move || zstd::bulk::compress(&bytes, ZSTD_LEVEL).map(Bytes::from)).await
 }
 
 /// A small payload's bytes, unpacked, at most `limit`.

@@ -1,12 +1,12 @@
 //! The handler of messages: report in, crash out, exactly once.
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, CatalogError, Feedback, NewCrash, Recorded};
 use epitaph_crash_model::{
-    Content, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, Note, NoteReason, REPORT_VERSION,
-    Report, Role, RuleOutcome, RuleVerdict, Timestamp,
+    Content, Crash, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, REPORT_VERSION, Report, Role,
+    RuleOutcome, RuleVerdict, Timestamp,
 };
 use epitaph_host::Metrics;
 use epitaph_queue::Outcome;
@@ -20,7 +20,7 @@ use crate::{
     isolation::{self, ParserError, ParserSettings},
     parsed::Verdict,
     payloads::{self, FetchError},
-    rules::{self, RuleCache, Word},
+    rules::{self, About, RuleCache, Word},
     sources,
 };
 
@@ -42,10 +42,10 @@ pub struct ProcessorSettings {
     pub concurrency: usize,
     /// The largest dump that is parsed, in bytes.
     pub largest_dump: u64,
+    /// The largest event that is read, in bytes: what collectors take (`EPITAPH_LIMIT_EVENT`).
+    pub largest_event: u64,
     /// Where dumps lie while they are parsed, in files without names.
     pub scratch: PathBuf,
-    /// What is taken out of crashes and of texts, because it is private.
-    pub scrub: ScrubRules,
 }
 
 impl ProcessorSettings {
@@ -58,8 +58,8 @@ impl ProcessorSettings {
             oldest: Duration::from_secs(20 * 24 * 60 * 60),
             concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             largest_dump: 200 << 20,
+            largest_event: 1 << 20,
             scratch: std::env::temp_dir(),
-            scrub: ScrubRules::default(),
         }
     }
 }
@@ -140,10 +140,11 @@ impl Processor {
 
     /// Keeps what a player wrote, for the crash that it names.
     async fn keep_feedback(&self, report: &Report) -> Result<(), Refusal> {
-        let sources = sources::read(&self.bucket, report).await?;
+        let sources = sources::read(&self.bucket, report, self.settings.largest_event).await?;
         let feedback = sources::feedback(report, &sources, None)
             .map_err(|unreadable| Refusal::Dead(unreadable.message))?;
-        self.add_feedback(feedback).await?;
+        let scrub = self.rules.current(&self.catalog).await?.scrub(report.project);
+        self.add_feedback(feedback, &scrub).await?;
         let attempt = uuid::Uuid::now_v7().simple().to_string();
         // It is no crash, but what rides on its message is counted, once.
         if self.catalog.discard(report.project, report.id, &attempt, &report.outcomes).await? {
@@ -153,8 +154,8 @@ impl Processor {
         Ok(())
     }
 
-    async fn add_feedback(&self, feedback: Vec<Feedback>) -> Result<(), Refusal> {
-        let scrubbed = |text: &str| epitaph_scrub::scrub_text(text, &self.settings.scrub).into_owned();
+    async fn add_feedback(&self, feedback: Vec<Feedback>, scrub: &ScrubRules) -> Result<(), Refusal> {
+        let scrubbed = |text: &str| epitaph_scrub::scrub_text(text, scrub).into_owned();
         for one in feedback {
             let name = one.name.as_deref().map(scrubbed);
             let comments = scrubbed(&one.comments);
@@ -192,7 +193,7 @@ impl Processor {
         let (id, project) = (report.id, report.project);
         let attempt = uuid::Uuid::now_v7().simple().to_string();
         // Parsed before anything is written: a parser that cannot start would leave objects behind with every attempt.
-        let sources = sources::read(&self.bucket, &report).await?;
+        let sources = sources::read(&self.bucket, &report, self.settings.largest_event).await?;
         // What cannot be read of it is noted on the crash.
         let mut feedback = sources::feedback(&report, &sources, Some(id)).unwrap_or_default();
         let mut outcomes = std::mem::take(&mut report.outcomes);
@@ -201,25 +202,29 @@ impl Processor {
         let payloads = std::mem::take(&mut report.payloads);
         let told = report.clone();
         report.payloads = payloads;
+        let rules = self.rules.current(&self.catalog).await?;
+        let scrub = rules.scrub(project);
         // What reads a source computes for a while, and a fault of it must end neither the others nor the process.
         let settings = Arc::clone(&self.settings);
         let assemble = move || {
-            let mut user = None;
+            let mut told_before = (None, BTreeMap::new());
             let crash = assemble::crash_after(told, verdict, &sources, Vec::new(), |crash| {
-                // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards.
-                user = epitaph_facts::user_of(crash, &settings.user_hash_secret);
-                epitaph_scrub::scrub(crash, &settings.scrub);
+                // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards, and rules
+                // ask about what was sent.
+                told_before =
+                    (epitaph_facts::user_of(crash, &settings.user_hash_secret), crash.annotations.clone());
+                epitaph_scrub::scrub(crash, &scrub);
             });
-            (crash, user)
+            (crash, told_before)
         };
         let assembled = tokio::task::spawn_blocking(assemble).await;
-        let (mut crash, user) =
+        let (mut crash, (user, annotations)) =
             assembled.map_err(|error| Refusal::Dead(format!("the report ends its reader: {error}")))?;
         let mut fact = Fact { user, ..epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret) };
 
-        let rules = self.rules.current(&self.catalog).await?;
         let named = epitaph_rules::labels::user(&report.annotations).map(str::to_owned);
-        let first = match rules::word(&rules, &crash, &fact, named, report.sampled_by.as_deref()) {
+        let about = About { crash: &crash, fact: &fact, annotations: &annotations };
+        let first = match rules::word(&rules, about, named, report.sampled_by.as_deref()) {
             Word::Discard { rule, verdict } => {
                 outcomes.push(RuleOutcome { project, rule, outcome: verdict, count: 1 });
                 return self.discard(&report, &attempt, &outcomes, verdict).await;
@@ -229,36 +234,27 @@ impl Processor {
                 first
             }
         };
-        let replaced = match first {
+        let counted_by = match first {
             Some((most, rule)) if !self.catalog.is_among_first(project, fact.signature, id, most).await? => {
-                let outcome = RuleVerdict::PayloadsDropped;
+                Some(rule)
+            }
+            _ => None,
+        };
+        let replaced = match &counted_by {
+            Some(rule) => {
+                let (rule, outcome) = (rule.clone(), RuleVerdict::PayloadsDropped);
                 outcomes.push(RuleOutcome { project, rule, outcome, count: 1 });
-                crash.notes.push(Note { name: None, reason: NoteReason::NotKeptByRule });
                 payloads::stored_keys(&report)
             }
-            _ => {
-                let settings = &self.settings;
-                let kept = payloads::keep(&self.bucket, &report, &attempt, settings.scrub, &settings.scratch)
-                    .await?;
-                crash.payloads = kept.stored;
-                for payload in &mut crash.payloads {
-                    payload.name = epitaph_scrub::scrub_text(&payload.name, &settings.scrub).into_owned();
-                }
-                kept.replaced
-            }
+            None => self.write(&report, &attempt, &mut crash, scrub).await?,
         };
-
-        let document = serde_json::to_vec(&crash)
-            .map_err(|error| Refusal::Dead(format!("the crash has no JSON form: {error}")))?;
-        let document = payloads::pack(document).await.map_err(FetchError::from)?;
-        let key = Key::document(project, id, &attempt);
-        self.bucket.put(&key, document).await.map_err(FetchError::from)?;
 
         let new = NewCrash {
             fact,
             title: crash.signature.text.clone(),
             signature: crash.signature,
             attempt,
+            counted_by,
             client_id: crash.client_id,
             dump_digest,
             outcomes,
@@ -268,7 +264,7 @@ impl Processor {
             one.client_id = one.client_id.take().or_else(|| new.client_id.clone());
         }
         // Before the crash, which is what tells that all of the report was handled.
-        self.add_feedback(feedback).await?;
+        self.add_feedback(feedback, &scrub).await?;
         let recorded = self.catalog.record(&new).await?;
         match recorded {
             Recorded::First { issue, new_issue } => {
@@ -283,6 +279,28 @@ impl Processor {
             Recorded::Already => tracing::info!(%id, %project, "the crash was recorded before"),
         }
         Ok(())
+    }
+
+    /// Writes a crash's files and its document, and gives the objects that nothing names once the crash is recorded.
+    async fn write(
+        &self,
+        report: &Report,
+        attempt: &str,
+        crash: &mut Crash,
+        scrub: ScrubRules,
+    ) -> Result<Vec<Key>, Refusal> {
+        let ProcessorSettings { scratch, largest_event, .. } = &*self.settings;
+        let kept = payloads::keep(&self.bucket, report, attempt, scrub, scratch, *largest_event).await?;
+        crash.payloads = kept.stored;
+        for payload in &mut crash.payloads {
+            payload.name = epitaph_scrub::scrub_text(&payload.name, &scrub).into_owned();
+        }
+        let document = serde_json::to_vec(crash)
+            .map_err(|error| Refusal::Dead(format!("the crash has no JSON form: {error}")))?;
+        let document = payloads::pack(document).await.map_err(FetchError::from)?;
+        let key = Key::document(report.project, report.id, attempt);
+        self.bucket.put(&key, document).await.map_err(FetchError::from)?;
+        Ok(kept.replaced)
     }
 
     /// Counts a report that a rule keeps away, and lets its objects go.

@@ -6,7 +6,7 @@ use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::Message;
 use epitaph_dead_letters::DeadLetters;
-use epitaph_host::{Context, Settings, metrics, telemetry};
+use epitaph_host::{Context, Platform, Settings, metrics, telemetry};
 use epitaph_queue::{
     Handler, Outcome, Undeliverable, consume,
     embedded::{self, Consumer, ConsumerSettings},
@@ -18,7 +18,7 @@ use crate::{ParserError, ParserSettings, Processor, ProcessorSettings, processor
 
 /// A message whose handler vanished so often is a dead letter. Parsers are isolated and have attempts of their own; this
 /// counts deaths of the whole process.
-const MOST_ATTEMPTS: u32 = 20;
+pub(crate) const MOST_ATTEMPTS: u32 = 20;
 
 /// Why `process` cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +78,11 @@ impl Puller {
         let user_hash = secrets.root.as_ref().ok_or(OpenError::NoRoot)?.derive(Purpose::UserHash);
         let mut processor = ProcessorSettings::new(secrets.message.clone(), user_hash, parser);
         processor.largest_dump = settings.limits.file;
-        // Beside the data, since /tmp may be memory.
-        processor.scratch = settings.data.join("scratch");
+        processor.largest_event = settings.limits.event;
+        // Beside the data, since /tmp may be memory; but where there is no data, /tmp alone is sure to be writable.
+        let data = settings.data_is_explicit || settings.platform == Platform::Plain;
+        processor.scratch =
+            if data { settings.data.join("scratch") } else { std::env::temp_dir().join("epitaph") };
         std::fs::create_dir_all(&processor.scratch)
             .map_err(|error| OpenError::Scratch(processor.scratch.clone(), error))?;
         let dead = DeadLetters::new(bucket.clone(), catalog.clone());

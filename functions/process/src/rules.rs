@@ -1,6 +1,9 @@
 //! The rules' last word on a crash: here all that they may ask about is known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::{Crash, Fact, RuleVerdict};
@@ -54,17 +57,25 @@ impl RuleCache {
     }
 }
 
+/// What rules may ask about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) crash: &'a Crash,
+    pub(crate) fact: &'a Fact,
+    /// The annotations as they were sent: a collector, too, goes by those.
+    pub(crate) annotations: &'a BTreeMap<String, String>,
+}
+
 /// The rules' word on a crash whose fact is known. `user` is whom the request names, before all others: a collector goes
 /// by the same. `sampled_by` is the rule by which a collector has kept the report already.
 pub(crate) fn word(
     rules: &Rules,
-    crash: &Crash,
-    fact: &Fact,
+    About { crash, fact, annotations }: About<'_>,
     user: Option<String>,
     sampled_by: Option<&str>,
 ) -> Word {
     let user = user.or_else(|| fact.user.clone());
-    let subject = Subject::of_crash(crash, fact.platform.clone(), user);
+    let subject = Subject { annotations, ..Subject::of_crash(crash, fact.platform.clone(), user) };
     match rules.decide(&subject) {
         // It is in the sample already, and a user that was found meanwhile must not put it to another test.
         Decision::Discard { rule, verdict: RuleVerdict::SampledOut }

@@ -12,9 +12,7 @@ use crate::{
     report, unreal,
 };
 
-/// The most bytes of an event, unpacked.
-const LARGEST_EVENT: u64 = 1 << 20;
-/// The most bytes of any other source, unpacked.
+/// The most bytes of a source that is no event, unpacked.
 const LARGEST_OTHER: u64 = 4 << 20;
 /// How many sources of one role are read: a client sends one, or two files of breadcrumbs.
 const MOST_OF_A_ROLE: usize = 2;
@@ -31,6 +29,15 @@ const READERS: &[(Role, Apply)] = &[
     (Role::Report, report::apply),
     (Role::Feedback, event::apply_feedback),
 ];
+
+/// Adds to a crash what the payload of a role knows, unpacked, and never overwrites what is known already. Minidumps and
+/// attachments add nothing here.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn add(crash: &mut Crash, role: Role, bytes: &[u8]) -> Result<(), Unreadable> {
+    READERS.iter().filter(|(known, _)| *known == role).try_for_each(|(_, apply)| apply(crash, bytes))
+}
 
 /// Whether a payload of this role tells of a crash by itself.
 fn tells_of_a_crash(role: Role) -> bool {
@@ -89,18 +96,28 @@ impl Source {
     }
 }
 
+/// The most bytes that are read of a source, unpacked. `None` for what is no source.
+pub(crate) fn largest(role: Role, largest_event: u64) -> Option<u64> {
+    match role {
+        Role::Event | Role::EventMsgpack | Role::Report => Some(largest_event),
+        Role::BreadcrumbsMsgpack | Role::Feedback => Some(largest_event.max(LARGEST_OTHER)),
+        Role::UnrealContext => Some(LARGEST_OTHER),
+        Role::Minidump | Role::Attachment => None,
+    }
+}
+
 /// Reads the sources of a report. One that is lost, damaged or too large is one that cannot be read.
 ///
 /// # Errors
 /// [`FetchError`] when the bucket cannot be asked now.
-pub(crate) async fn read(bucket: &Bucket, report: &Report) -> Result<Vec<Source>, FetchError> {
+pub(crate) async fn read(
+    bucket: &Bucket,
+    report: &Report,
+    largest_event: u64,
+) -> Result<Vec<Source>, FetchError> {
     let mut sources: Vec<Source> = Vec::new();
     for payload in &report.payloads {
-        let limit = match payload.role {
-            Role::Event | Role::EventMsgpack => LARGEST_EVENT,
-            Role::BreadcrumbsMsgpack | Role::Report | Role::UnrealContext | Role::Feedback => LARGEST_OTHER,
-            Role::Minidump | Role::Attachment => continue,
-        };
+        let Some(limit) = largest(payload.role, largest_event) else { continue };
         if sources.iter().filter(|source| source.role == payload.role).count() == MOST_OF_A_ROLE {
             continue;
         }

@@ -1,6 +1,7 @@
-//! Texts among a report's files, such as logs: what is private in them is taken out before they are kept.
+//! Texts among a report's files, such as logs, and what SDKs write: what is private in them is taken out before they are
+//! kept.
 //!
-//! A minidump, and what an SDK sent as MessagePack, are kept as they came: they are not texts.
+//! A minidump, a picture and whatever else is no text are kept as they came.
 
 use std::{
     fs::File,
@@ -14,7 +15,10 @@ use epitaph_bucket::{Bucket, Key};
 use epitaph_crash_model::{Payload, Role};
 use epitaph_scrub::{LineScrubber, ScrubRules};
 
-use crate::payloads::{self, FetchError, ZSTD_LEVEL, off_runtime};
+use crate::{
+    payloads::{self, FetchError, ZSTD_LEVEL, off_runtime},
+    private::Form,
+};
 
 /// The largest text that is looked through: as large as a collector takes a file to be. It is streamed, not held.
 const LARGEST: u64 = 200 << 20;
@@ -40,8 +44,8 @@ const ENDINGS: [&str; 14] = [
 /// Bytes that are moved at once.
 const PIECE: usize = 128 << 10;
 
-/// Whether a file is a text, by what it is for, and by what the client calls it.
-pub(crate) fn is_text(payload: &Payload) -> bool {
+/// Whether a file is a text of lines, by what it is for, and by what the client calls it.
+fn is_text(payload: &Payload) -> bool {
     match payload.role {
         Role::Event | Role::Report | Role::UnrealContext | Role::Feedback => true,
         Role::Minidump | Role::EventMsgpack | Role::BreadcrumbsMsgpack => false,
@@ -55,9 +59,53 @@ pub(crate) fn is_text(payload: &Payload) -> bool {
     }
 }
 
-/// Writes what is left of a text to `key`, packed with zstd, and gives its size unpacked. `None` if there is nothing
-/// private in it, or if it cannot be read: then nothing is written.
+/// Writes what is left of a file to `key`, packed with zstd, and gives its size unpacked. `None` if there is nothing
+/// private in it, or if it is none of those that are looked through, or cannot be read: then nothing is written. What an
+/// SDK wrote is looked through value by value, up to `largest` bytes of it, and else, if it is a text, line by line.
 pub(crate) async fn rewrite(
+    bucket: &Bucket,
+    payload: &Payload,
+    key: &Key,
+    rules: ScrubRules,
+    scratch: &Path,
+    largest: u64,
+) -> Result<Option<u64>, FetchError> {
+    if let Some(form) = Form::of(payload) {
+        match rewrite_values(bucket, payload, key, rules, form, largest).await? {
+            Ok(size) => return Ok(size),
+            Err(why) => {
+                tracing::debug!(name = payload.name, why, "values are not looked through by their names")
+            }
+        }
+    }
+    if is_text(payload) { rewrite_lines(bucket, payload, key, rules, scratch).await } else { Ok(None) }
+}
+
+/// The inner error says why the values cannot be read.
+async fn rewrite_values(
+    bucket: &Bucket,
+    payload: &Payload,
+    key: &Key,
+    rules: ScrubRules,
+    form: Form,
+    largest: u64,
+) -> Result<Result<Option<u64>, String>, FetchError> {
+    let bytes = match payloads::whole(bucket, payload, largest).await {
+        Ok(bytes) => bytes,
+        Err(FetchError::Unreadable(unreadable)) => return Ok(Err(unreadable.message)),
+        Err(error) => return Err(error),
+    };
+    let kept = match off_runtime(move || Ok(form.scrub(&bytes, &rules))).await? {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return Ok(Ok(None)),
+        Err(why) => return Ok(Err(why)),
+    };
+    let size = kept.len() as u64;
+    bucket.put(key, payloads::pack(kept).await?).await?;
+    Ok(Ok(Some(size)))
+}
+
+async fn rewrite_lines(
     bucket: &Bucket,
     payload: &Payload,
     key: &Key,

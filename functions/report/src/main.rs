@@ -6,6 +6,8 @@ use epitaph_ingest::Collector;
 
 fn main() -> ExitCode {
     epitaph_host::run_function("report", async |context| {
-        Ok::<_, epitaph_ingest::OpenError>(epitaph_report::router(Collector::open(&context)?))
+        let collector = Collector::open(&context)?;
+        collector.warm_up().await;
+        Ok::<_, epitaph_ingest::OpenError>(epitaph_report::router(collector))
     })
 }

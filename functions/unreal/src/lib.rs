@@ -6,7 +6,7 @@
 //! report's id, and never comes before the report is durable. CrashReportClient takes any answer for success, so every
 //! report that can be kept in part is kept in part; 429 is never answered.
 
-mod container;
+pub mod container;
 mod receive;
 mod unpacked;
 

@@ -6,6 +6,8 @@ use epitaph_ingest::Collector;
 
 fn main() -> ExitCode {
     epitaph_host::run_function("unreal", async |context| {
-        Ok::<_, epitaph_ingest::OpenError>(epitaph_unreal::router(Collector::open(&context)?))
+        let collector = Collector::open(&context)?;
+        collector.warm_up().await;
+        Ok::<_, epitaph_ingest::OpenError>(epitaph_unreal::router(collector))
     })
 }

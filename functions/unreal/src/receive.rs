@@ -92,7 +92,7 @@ enum File {
 
 impl Receiver<'_> {
     async fn read(&mut self, draft: &mut Draft, body: &mut Unpacked<'_>) -> Result<(), Refusal> {
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         while let Some(bytes) = body.next().await? {
             parser.feed(&bytes);
             while let Some(event) = parser.next_event().map_err(malformed)? {

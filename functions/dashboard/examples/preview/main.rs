@@ -66,6 +66,7 @@ async fn store(
         signature: crash.signature.clone(),
         title: crash.signature.text.clone(),
         attempt: "1".to_owned(),
+        counted_by: None,
         client_id: crash.client_id.clone(),
         dump_digest: None,
         outcomes: Vec::new(),

@@ -20,6 +20,7 @@ const DEFAULT_CRASHES: u32 = 50;
 const MOST_CRASHES: u32 = 1_000;
 
 /// Why a crash has no details although it is counted.
+const ONLY_COUNTED: &str = "a rule of the project only counts this crash; see the kept ones of its issue";
 const GONE: &str = "the crash document is no longer in the bucket; this is what the statistics know";
 const GONE_UNREADABLE: &str = "the payload could not be read; the reason is no longer in the bucket";
 
@@ -38,6 +39,9 @@ struct Listed {
     occurred_at: Timestamp,
     platform: Option<String>,
     os_version: Option<String>,
+    /// The rule by which it is only counted, and has no details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_by: Option<String>,
 }
 
 impl From<CrashRow> for Listed {
@@ -56,6 +60,7 @@ impl From<CrashRow> for Listed {
             occurred_at: fact.occurred_at,
             platform: fact.platform,
             os_version: fact.os_version,
+            counted_by: row.counted_by,
         }
     }
 }
@@ -124,6 +129,9 @@ pub(super) struct Answer {
     unreadable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'static str>,
+    /// The rule by which it is only counted, and has no details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_by: Option<String>,
     release: Option<String>,
     build: Option<String>,
     environment: Option<String>,
@@ -222,7 +230,8 @@ impl Answer {
             comment: None,
             fingerprint: Vec::new(),
             unreadable: fact.unreadable.then(|| GONE_UNREADABLE.to_owned()),
-            incomplete: Some(GONE),
+            incomplete: Some(if row.counted_by.is_some() { ONLY_COUNTED } else { GONE }),
+            counted_by: row.counted_by,
             release: fact.release,
             build: None,
             environment: fact.environment,

@@ -26,6 +26,8 @@ const LONGEST_VALUE: usize = 2_000;
 const MOST_STEPS: usize = 100;
 const MOST_NOTES: usize = 50;
 const MOST_PARTS: usize = 20;
+/// How many crashes are shown in place of one that is only counted.
+const MOST_KEPT: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "crash.html")]
@@ -42,7 +44,11 @@ struct CrashView<'a> {
     issues_href: String,
     json_href: String,
     unreadable: Option<String>,
-    incomplete: Option<&'static str>,
+    /// Whether other crashes of the issue have the details that this one has not.
+    only_counted: bool,
+    /// Some of those: their addresses and ids.
+    kept: Vec<(String, String)>,
+    incomplete: Option<String>,
     assertion: Option<String>,
     message: Option<String>,
     /// What players wrote, and who.
@@ -113,6 +119,10 @@ pub(crate) async fn show(
     let fact = &row.fact;
     let threads = document.map(|crash| Threads::new(crash, t)).transpose()?.unwrap_or_default();
     let aliases = dashboard.catalog().aliases(project.id, id).await?;
+    let kept = match row.counted_by {
+        Some(_) => dashboard.catalog().firsts_of_hour(project.id, fact.signature, id, MOST_KEPT).await?,
+        None => Vec::new(),
+    };
     let (breadcrumbs, older) = document.map(told::breadcrumbs).unwrap_or_default();
     let address = format!("/projects/{}", project.id);
     let data = format!("/api/v1/projects/{}/crashes/{id}", project.id);
@@ -127,7 +137,12 @@ pub(crate) async fn show(
         issue_href: format!("{address}/issues/{}", row.issue),
         issues_href: format!("{address}/issues"),
         unreadable: document.and_then(|crash| crash.unreadable.as_deref()).map(line),
-        incomplete: document.is_none().then_some(t.document_gone),
+        incomplete: document.is_none().then(|| match &row.counted_by {
+            Some(rule) => (t.only_counted)(&line(rule)),
+            None => t.document_gone.to_owned(),
+        }),
+        only_counted: row.counted_by.is_some(),
+        kept: kept.iter().map(|kept| (format!("{address}/crashes/{kept}"), kept.to_string())).collect(),
         assertion: document
             .and_then(|crash| crash.assertion.as_deref())
             .map(|text| passage(text, LONGEST_VALUE).0),

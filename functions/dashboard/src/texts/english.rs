@@ -85,6 +85,15 @@ pub(crate) const ENGLISH: Texts = Texts {
     unreadable_heading: "This crash could not be read",
     unreadable_text: "It is counted, and its files are kept: download them and open them with a debugger.",
     document_gone: "The details of this crash are no longer in the bucket. What follows is what the statistics know.",
+    only_counted: |rule| {
+        format!(
+            "This crash was only counted, by the rule {rule} of this project: its issue has had enough of them in that \
+             hour. What follows is what the statistics know."
+        )
+    },
+    counted: "only counted",
+    kept_nearby: "Kept of the same hour:",
+    see_the_issue: "All crashes of the issue",
     assertion: "Failed check",
     not_kept: "Not kept of this report",
     crashing_thread: "Crashing thread",
@@ -197,7 +206,6 @@ pub(crate) const ENGLISH: Texts = Texts {
     },
     note: |reason| match reason {
         NoteReason::NotReadable => "what it says could not be read; the file itself was kept",
-        NoteReason::NotKeptByRule => "a rule of this project: it was counted, and the file not kept",
         NoteReason::FileTooLarge => "the file was larger than one file may be",
         NoteReason::TooManyFiles => "there were more files than a report may have",
         NoteReason::AnnotationTooLarge => "the annotation was longer, or one more, than is kept",

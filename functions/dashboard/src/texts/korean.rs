@@ -83,6 +83,15 @@ pub(crate) const KOREAN: Texts = Texts {
     unreadable_heading: "이 크래시는 해석하지 못했습니다",
     unreadable_text: "통계에는 포함되며 파일도 그대로 보관합니다. 파일을 내려받아 디버거로 열어 보세요.",
     document_gone: "이 크래시의 상세 정보는 저장소에 더 이상 없습니다. 아래는 통계에 남아 있는 내용입니다.",
+    only_counted: |rule| {
+        format!(
+            "프로젝트 규칙 {rule}에 따라 집계만 한 크래시입니다. 같은 시간대에 이 이슈의 크래시가 이미 충분히 보관되었습니다. \
+             아래는 통계에 남아 있는 내용입니다."
+        )
+    },
+    counted: "집계만",
+    kept_nearby: "같은 시간대에 보관된 크래시:",
+    see_the_issue: "이 이슈의 모든 크래시",
     assertion: "실패한 검사",
     not_kept: "보관하지 못한 항목",
     crashing_thread: "크래시가 발생한 스레드",
@@ -200,7 +209,6 @@ pub(crate) const KOREAN: Texts = Texts {
     },
     note: |reason| match reason {
         NoteReason::NotReadable => "내용을 읽을 수 없어 파일만 보관했습니다",
-        NoteReason::NotKeptByRule => "프로젝트 규칙에 따라 집계만 하고 파일은 보관하지 않았습니다",
         NoteReason::FileTooLarge => "파일 하나의 크기 제한을 넘었습니다",
         NoteReason::TooManyFiles => "리포트에 넣을 수 있는 파일 수를 넘었습니다",
         NoteReason::AnnotationTooLarge => "부가 정보가 너무 길거나 너무 많습니다",

@@ -92,6 +92,11 @@ pub(crate) struct Texts {
     pub(crate) unreadable_heading: &'static str,
     pub(crate) unreadable_text: &'static str,
     pub(crate) document_gone: &'static str,
+    /// By a rule of this name.
+    pub(crate) only_counted: fn(&str) -> String,
+    pub(crate) counted: &'static str,
+    pub(crate) kept_nearby: &'static str,
+    pub(crate) see_the_issue: &'static str,
     pub(crate) assertion: &'static str,
     pub(crate) not_kept: &'static str,
     pub(crate) crashing_thread: &'static str,

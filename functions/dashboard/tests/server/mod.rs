@@ -127,6 +127,7 @@ impl Server {
             signature: crash.signature.clone(),
             title: crash.signature.text.clone(),
             attempt: "1".to_owned(),
+            counted_by: None,
             client_id: crash.client_id.clone(),
             dump_digest: None,
             outcomes: Vec::new(),

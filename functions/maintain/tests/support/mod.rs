@@ -146,6 +146,15 @@ impl House {
     }
 
     async fn record(&self, id: CrashId) {
+        self.record_as(id, None).await;
+    }
+
+    /// A crash that a rule only counts.
+    pub(crate) async fn count_only(&self, id: CrashId) {
+        self.record_as(id, Some("noise".into())).await;
+    }
+
+    async fn record_as(&self, id: CrashId, counted_by: Option<String>) {
         let signature = Signature {
             id: SignatureId::from_bytes([7; 16]),
             rules: 1,
@@ -162,6 +171,7 @@ impl House {
             title: "render".into(),
             signature,
             attempt: "won".into(),
+            counted_by,
             client_id: None,
             dump_digest: None,
             outcomes: Vec::new(),

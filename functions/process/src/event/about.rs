@@ -6,7 +6,7 @@ use epitaph_crash_model::{Crash, System, User};
 use serde_json::Value;
 
 use super::value;
-use crate::bounds;
+use crate::{agent, bounds};
 
 /// The longest release, build or environment, in characters: they are labels, and every fact holds them.
 const LONGEST_LABEL: usize = 200;
@@ -172,11 +172,50 @@ fn system(crash: &mut Crash, event: &Value) {
     fill(cpu, value::name(device, "cpu_description"));
     let count = value::field(device, "processor_count").and_then(value::number);
     *cpu_count = cpu_count.or_else(|| u32::try_from(count?).ok()).filter(|count| *count > 0);
+    of_browser(crash, event, contexts);
+    runtime(&mut crash.tags, contexts);
     let started = value::field(context("app"), "app_start_time").and_then(value::time);
     if let (Some(started), Some(ended), None) = (started, crash.occurred_at, crash.uptime_seconds) {
         let millis = ended.as_millis() - started.as_millis();
         crash.uptime_seconds = u64::try_from(millis).ok().map(|millis| millis / 1000);
     }
+}
+
+/// A page in a browser knows its system only by what the browser calls itself.
+fn of_browser(crash: &mut Crash, event: &Value, contexts: &Value) {
+    // Elsewhere a request may be a player's, who runs another system.
+    let is_page = value::name(event, "platform").as_deref() == Some("javascript")
+        && value::field(contexts, "runtime").is_none();
+    let request = value::field(event, "request").filter(|_| is_page);
+    let headers = request.and_then(|request| value::field(request, "headers"));
+    if let Some(agent) = headers.and_then(|headers| value::name(headers, "User-Agent")) {
+        apply_agent(crash, &agent);
+    }
+}
+
+/// Adds what a browser's name for itself tells, as far as nothing else has told.
+pub(crate) fn apply_agent(crash: &mut Crash, agent: &str) {
+    let Some(agent) = agent::read(agent) else { return };
+    if crash.system.os.is_none() {
+        crash.system.os = agent.os.map(str::to_owned);
+        crash.system.os_version = crash.system.os_version.take().or(agent.os_version);
+    }
+    if let Some(browser) = agent.browser {
+        bounds::add(&mut crash.tags, "runtime", &browser);
+    }
+}
+
+/// What runs the game's code, and its version: `CPython 3.12.3`.
+fn runtime(tags: &mut BTreeMap<String, String>, contexts: &Value) {
+    let told = ["runtime", "browser"].iter().find_map(|name| value::field(contexts, name));
+    let Some(name) = told.and_then(|told| value::name(told, "name")) else { return };
+    let version = told.and_then(|told| value::name(told, "version"));
+    let version = version.filter(|version| !name.ends_with(version.as_str()));
+    bounds::add(
+        tags,
+        "runtime",
+        version.map_or(name.clone(), |version| format!("{name} {version}")).as_str(),
+    );
 }
 
 /// A processor as minidumps name it.

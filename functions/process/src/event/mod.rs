@@ -9,7 +9,7 @@ mod breadcrumbs;
 mod ending;
 mod feedback;
 mod images;
-mod msgpack;
+pub(crate) mod msgpack;
 #[cfg(test)]
 mod properties;
 mod stack;
@@ -21,7 +21,7 @@ use epitaph_crash_model::Crash;
 use serde_json::Value;
 
 pub(crate) use self::{
-    about::processor,
+    about::{apply_agent, processor},
     ending::of_exception,
     feedback::{apply_feedback, feedback},
 };

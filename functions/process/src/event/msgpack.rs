@@ -9,7 +9,7 @@ const MOST: usize = 200_000;
 
 /// Why bytes are not MessagePack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// They end within a value.
     #[error("the file ends within a value")]
     End,
@@ -37,7 +37,7 @@ pub(super) fn one(bytes: &[u8]) -> Result<Value, Fault> {
 ///
 /// # Errors
 /// [`Fault`] when not even the first is whole.
-pub(super) fn all(bytes: &[u8]) -> Result<Vec<Value>, Fault> {
+pub(crate) fn all(bytes: &[u8]) -> Result<Vec<Value>, Fault> {
     let mut reader = Reader { rest: bytes, left: MOST };
     let mut values = Vec::new();
     while !reader.rest.is_empty() {
@@ -105,15 +105,21 @@ impl<'a> Reader<'a> {
         Ok(Value::Array(values))
     }
 
+    /// What has a map or a list as its key, which JSON has no word for, is passed over.
     fn map(&mut self, length: usize, depth: usize) -> Result<Value, Fault> {
         let depth = depth.checked_sub(1).ok_or(Fault::Depth)?;
         let mut fields = Map::new();
         for _ in 0..length {
             let key = match self.value(depth)? {
-                Value::String(key) => key,
-                key => key.to_string(),
+                Value::String(key) => Some(key),
+                // Written as text, a map whose key is a map whose key is a map grows twofold with each.
+                Value::Array(_) | Value::Object(_) => None,
+                key => Some(key.to_string()),
             };
-            fields.insert(key, self.value(depth)?);
+            let value = self.value(depth)?;
+            if let Some(key) = key {
+                fields.insert(key, value);
+            }
         }
         Ok(Value::Object(fields))
     }
@@ -144,6 +150,46 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(bytes)
     }
+}
+
+/// Writes a value as it reads again: texts as texts, and each number in its widest form.
+pub(crate) fn write(value: &Value, out: &mut Vec<u8>) {
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    match value {
+        Value::Null => out.push(0xc0),
+        Value::Bool(truth) => out.push(if *truth { 0xc3 } else { 0xc2 }),
+        Value::Number(number) => {
+            let (marker, bytes) = if let Some(number) = number.as_u64() {
+                (0xcf, number.to_be_bytes())
+            } else if let Some(number) = number.as_i64() {
+                (0xd3, number.to_be_bytes())
+            } else {
+                (0xcb, number.as_f64().unwrap_or_default().to_be_bytes())
+            };
+            out.push(marker);
+            out.extend(bytes);
+        }
+        Value::String(text) => write_text(text, out),
+        Value::Array(values) => {
+            out.push(0xdd);
+            out.extend(length(values.len()));
+            values.iter().for_each(|value| write(value, out));
+        }
+        Value::Object(fields) => {
+            out.push(0xdf);
+            out.extend(length(fields.len()));
+            for (key, value) in fields {
+                write_text(key, out);
+                write(value, out);
+            }
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(0xdb);
+    out.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend(text.as_bytes());
 }
 
 /// JSON has no word for infinities and what is not a number.
@@ -186,6 +232,14 @@ mod tests {
         }
 
         #[test]
+        fn what_is_written_reads_as_it_was_here_and_elsewhere(value in json()) {
+            let mut bytes = Vec::new();
+            write(&value, &mut bytes);
+            prop_assert_eq!(&one(&bytes)?, &value);
+            prop_assert_eq!(rmp_serde::from_slice::<Value>(&bytes)?, value);
+        }
+
+        #[test]
         fn any_bytes_are_values_or_a_fault(bytes: Vec<u8>) {
             let _ = (one(&bytes), all(&bytes));
         }
@@ -201,6 +255,13 @@ mod tests {
             let whole = all(&bytes)?;
             prop_assert_eq!(&whole[..], &values[..values.len() - 1]);
         }
+    }
+
+    #[test]
+    fn maps_as_keys_of_maps_as_keys_do_not_grow() {
+        let maps = [&[0x81; DEEPEST][..], b"\xa1a", &[0xc0; DEEPEST]].concat();
+        assert_eq!(one(&maps), Ok(json!({})));
+        assert_eq!(one(b"\x83\x07\x01\xc0\x02\x90\x03"), Ok(json!({"7": 1, "null": 2})));
     }
 
     #[test]

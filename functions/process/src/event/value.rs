@@ -11,14 +11,49 @@ use crate::bounds;
 const FLAT_DEPTH: usize = 4;
 
 /// Reads JSON, also where a client cut a text inside a character, as JavaScript's do: it becomes a replacement character.
+/// A number that is larger than any floating-point number becomes `null`.
 ///
 /// # Errors
 /// When it is not JSON, or is nested deeper than anything that a client sends (128).
 pub(crate) fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(json).or_else(|error| {
-        let repaired = without_lone_surrogates(&String::from_utf8_lossy(json)).into_owned();
+        let text = String::from_utf8_lossy(json);
+        let repaired = without_huge_numbers(&without_lone_surrogates(&text)).into_owned();
         if repaired.as_bytes() == json { Err(error) } else { serde_json::from_str(&repaired) }
     })
+}
+
+/// Replaces numbers such as `1e999`: JSON's grammar allows them, and its readers refuse all of the text for one.
+fn without_huge_numbers(json: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut done = 0;
+    let mut at = 0;
+    let bytes = json.as_bytes();
+    let mut in_text = false;
+    while let Some(next) = bytes.get(at) {
+        match next {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => at += 1,
+            b'-' | b'0'..=b'9' if !in_text => {
+                let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                let length = bytes[at..].iter().take_while(|byte| is_of_number(byte)).count();
+                let number = json.get(at..at + length).and_then(|number| number.parse::<f64>().ok());
+                if number.is_some_and(f64::is_infinite) {
+                    out.push_str(json.get(done..at).unwrap_or_default());
+                    out.push_str("null");
+                    done = at + length;
+                }
+                at += length - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(json.get(done..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
 /// Replaces `\ud83d` and its like where the other half is missing: JSON's grammar allows it, Unicode does not.
@@ -220,6 +255,16 @@ mod tests {
         assert_eq!(read(b"[\"a\xffb\"]").unwrap(), json!(["a\u{fffd}b"]));
         assert!(read(b"{\"a\":").is_err());
         assert!(read("[".repeat(1_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_number_that_no_reader_holds_does_not_cost_the_event() {
+        assert_eq!(
+            read(br#"{"a":1e999,"b":[-1e400,2],"c":"\"1e999","d":"\ud83d"}"#).unwrap(),
+            json!({"a": null, "b": [null, 2], "c": "\"1e999", "d": "\u{fffd}"})
+        );
+        assert_eq!(read(format!("[{}]", "9".repeat(400)).as_bytes()).unwrap(), json!([null]));
+        assert!(read(b"[1e999").is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     bounds,
-    event::{processor, value},
+    event::{apply_agent, processor, value},
 };
 
 /// The longest release, build or environment, in characters: they are labels, and every fact holds them.
@@ -53,6 +53,10 @@ fn system(crash: &mut Crash, report: &Value) {
         crash.system.os = value::name(report, "platform");
         crash.system.os_version =
             crash.system.os_version.take().or_else(|| value::name(report, "os_version"));
+    }
+    // A page in a browser posts it with the browser's own name.
+    if let Some(agent) = crash.client.clone() {
+        apply_agent(crash, &agent);
     }
     if crash.system.arch.is_none() {
         crash.system.arch = value::name(report, "arch").map(|arch| processor(&arch).to_owned());

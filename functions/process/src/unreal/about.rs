@@ -6,7 +6,7 @@ use epitaph_crash_model::{Crash, User};
 
 use super::{
     ending,
-    xml::{Context, Texts},
+    xml::{Context, Texts, said},
 };
 use crate::bounds;
 
@@ -37,6 +37,10 @@ const NOT_KEPT: [&str; 20] = [
     "PCallStackHash",
 ];
 
+/// What games call their players in their own data.
+const GAME_USERS: [&str; 8] =
+    ["UserId", "UserID", "user_id", "user.id", "PlayerId", "PlayerID", "player_id", "AccountId"];
+
 /// Names in the engine's data, and what they are in the context of the graphics processor.
 const GPU: [(&str, &str); 8] = [
     ("RHI.AdapterName", "name"),
@@ -52,8 +56,10 @@ const GPU: [(&str, &str); 8] = [
 pub(super) fn apply(crash: &mut Crash, context: &Context) {
     labels(crash, context);
     system(crash, context);
-    let ids = ["EpicAccountId", "MachineId", "LoginId"];
-    let id = ids.iter().find_map(|name| context.runtime(name)).and_then(bounds::name);
+    // The account, then the game's own word, then the machine: the login is the machine's where there is none.
+    let of_game = || GAME_USERS.iter().find_map(|name| said(&context.game, name));
+    let of_machine = || ["MachineId", "LoginId"].iter().find_map(|name| context.runtime(name));
+    let id = context.runtime("EpicAccountId").or_else(of_game).or_else(of_machine).and_then(bounds::name);
     if id.is_some() && crash.user.is_none() {
         crash.user = Some(User { id, name: None });
     }
@@ -76,7 +82,7 @@ pub(super) fn apply(crash: &mut Crash, context: &Context) {
     // Beside a minidump's frames, the engine's own: it may have had symbols that we have not.
     add(crash, "unreal", texts(&context.runtime, |name| !NOT_KEPT.contains(&name)));
     add(crash, "unreal", texts(&context.platform, |_| true));
-    add(crash, "game", texts(&context.game, |_| true));
+    add(crash, "game", texts(&context.game, |name| !GAME_USERS.contains(&name)));
 }
 
 fn labels(crash: &mut Crash, context: &Context) {

@@ -68,11 +68,21 @@ impl House {
         serde_json::from_slice(&zstd::decode_all(&packed[..]).unwrap()).unwrap()
     }
 
-    /// The files of all reports that the bucket holds.
-    pub(crate) async fn payload_count(&self) -> usize {
+    /// How many files of reports the bucket holds, and how many crash documents.
+    pub(crate) async fn object_counts(&self) -> [usize; 2] {
         use futures_util::TryStreamExt as _;
-        let [payloads, _] = Key::crash_trees();
-        self.bucket.list(&payloads).try_collect::<Vec<_>>().await.unwrap().len()
+        let mut counts = [0, 0];
+        for (count, tree) in counts.iter_mut().zip(Key::crash_trees()) {
+            *count = self.bucket.list(&tree).try_collect::<Vec<_>>().await.unwrap().len();
+        }
+        counts
+    }
+
+    /// Changes the rules of project 1.
+    pub(crate) async fn set_rules(&self, of_project: &str) {
+        let document = format!(r#"{{"version":1,"projects":{{"1":{of_project}}}}}"#);
+        let revision = self.catalog.rules_revision().await.unwrap();
+        assert!(self.catalog.set_rules(&document, revision).await.unwrap().is_some());
     }
 
     pub(crate) async fn is_dead(&self, message: &Message, expected: &str) {

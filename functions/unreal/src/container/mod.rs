@@ -15,7 +15,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// What the newer layout begins with.
-pub(crate) const MAGIC: &[u8; 3] = b"CR1";
+pub const MAGIC: &[u8; 3] = b"CR1";
 /// The longest name of a file or a directory, in bytes. CrashReportClient pads all names to 260 bytes.
 const LONGEST_NAME: u32 = 4096;
 /// The size of a header without its two texts.
@@ -23,7 +23,7 @@ const SIZES: usize = 8;
 
 /// A body that is not a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ContainerError {
+pub enum ContainerError {
     /// A name's length makes no sense.
     #[error("a name in it is longer than {LONGEST_NAME} bytes")]
     NameTooLong,
@@ -43,9 +43,14 @@ pub(crate) enum ContainerError {
 
 /// What comes next in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// A file begins, of so many bytes.
-    File { name: String, size: u64 },
+    File {
+        /// Its name, with whatever directories are before it.
+        name: String,
+        /// Its bytes.
+        size: u64,
+    },
     /// Bytes of the file.
     Data(Bytes),
     /// The file is whole.
@@ -65,7 +70,7 @@ enum State {
 }
 
 /// A parser of one container.
-pub(crate) struct Parser {
+pub struct Parser {
     buffer: BytesMut,
     state: State,
     /// How many files there are, where the header at the beginning tells.
@@ -84,13 +89,15 @@ struct Header {
     length: usize,
 }
 
-impl Parser {
-    pub(crate) fn new() -> Self {
+impl Default for Parser {
+    fn default() -> Self {
         Self { buffer: BytesMut::new(), state: State::Start, count: None, directory_length: 0, seen: 0 }
     }
+}
 
+impl Parser {
     /// Adds what came. All events before must have been taken.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -98,7 +105,7 @@ impl Parser {
     ///
     /// # Errors
     /// When this is no container.
-    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, ContainerError> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, ContainerError> {
         loop {
             match self.state {
                 State::Start => {
@@ -144,7 +151,7 @@ impl Parser {
     ///
     /// # Errors
     /// [`ContainerError::Unfinished`] when the container's own end has not come.
-    pub(crate) fn finish(&self) -> Result<(), ContainerError> {
+    pub fn finish(&self) -> Result<(), ContainerError> {
         if self.state == State::End { Ok(()) } else { Err(ContainerError::Unfinished) }
     }
 

@@ -16,7 +16,7 @@ type File = (String, Vec<u8>, bool);
 
 /// Parses a container that arrives in steps. Also asserts that the parser never holds more than a step and a header.
 fn parse(body: &[u8], step: usize) -> (Vec<File>, Result<(), ContainerError>) {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let mut files: Vec<File> = Vec::new();
     for piece in body.chunks(step.max(1)) {
         parser.feed(piece);
