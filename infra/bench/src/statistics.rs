@@ -31,6 +31,12 @@ impl Sorted {
     }
 }
 
+/// Bytes in MiB.
+#[expect(clippy::cast_precision_loss, reason = "shown with two decimals")]
+pub(crate) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Sorted;

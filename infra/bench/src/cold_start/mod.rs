@@ -19,7 +19,7 @@ use epitaph_secrets::{Purpose, RootSecret};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::server::{Round, Server};
-use crate::statistics::Sorted;
+use crate::statistics::{Sorted, mib};
 
 const SECRET: &str = "a root secret that only benches use";
 
@@ -165,9 +165,4 @@ fn table(servers: &[Measured; 2], syncs: &[Duration], request_bytes: usize) -> S
         milliseconds(&mut syncs.iter().copied())
     );
     text
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with two decimals")]
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::process::resident_bytes;
+
 /// Far longer than any first answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -121,13 +123,7 @@ impl Server {
     }
 
     fn resident_bytes(&self) -> Result<u64, ServerError> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).map_err(ServerError::Memory)?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
-            .map(|kib| kib << 10)
-            .ok_or_else(|| ServerError::Memory(io::Error::other("there is no VmRSS in it")))
+        resident_bytes(self.child.id()).map_err(ServerError::Memory)
     }
 }
 

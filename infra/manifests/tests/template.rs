@@ -1,0 +1,290 @@
+//! The template of `infra/lambda`: what linters say, and what they do not look at.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+
+use std::{collections::BTreeSet, fs};
+
+use epitaph_manifests::{
+    COLLECTORS, Template, functions, objects, packages, root, routes, settings, strings, template,
+};
+use epitaph_test_services::succeed;
+use serde_json::{Map, Value};
+
+const DAY: u64 = 24 * 3600;
+
+fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
+    let all = template["Resources"].as_object().unwrap().iter();
+    let found = all.filter(|(_, resource)| resource["Type"] == kind);
+    let found: Vec<_> = found.map(|(name, resource)| (name.as_str(), &resource["Properties"])).collect();
+    assert!(!found.is_empty(), "there is no {kind}");
+    found
+}
+
+fn one<'a>(template: &'a Value, kind: &str) -> &'a Value {
+    let found = resources(template, kind);
+    assert_eq!(found.len(), 1, "{kind}");
+    found[0].1
+}
+
+/// The functions as they are written: the folder of each, its logical name, and its properties.
+fn written(template: &Template) -> Vec<(String, &str, &Value)> {
+    let functions = resources(&template.written, "AWS::Serverless::Function").into_iter();
+    let with_folder = functions.map(|(name, properties)| {
+        let folder = template.written["Resources"][name]["Metadata"]["BuildProperties"]["Binary"].as_str();
+        (folder.unwrap().to_owned(), name, properties)
+    });
+    with_folder.collect()
+}
+
+fn function<'a>(template: &'a Template, folder: &str) -> &'a Value {
+    written(template).into_iter().find(|(name, ..)| name == folder).unwrap().2
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap()
+}
+
+fn is_collector(folder: &str) -> bool {
+    COLLECTORS.contains(&folder)
+}
+
+/// The statements that allow something.
+fn allowed(template: &Template) -> Vec<&Map<String, Value>> {
+    let all = objects(&template.translated["Resources"]).into_iter();
+    all.filter(|object| object.get("Effect").is_some_and(|effect| effect == "Allow")).collect()
+}
+
+#[test]
+fn cfn_lint_has_nothing_to_say() {
+    let Some(python) = packages("aws.txt") else { return };
+    succeed(python.program("cfn-lint").arg(template()));
+}
+
+#[test]
+fn sam_validates_and_lints_it() {
+    let Some(python) = packages("aws.txt") else { return };
+    let mut sam = python.module("samcli");
+    sam.args(["validate", "--lint", "--region", "us-east-1", "--template"]).arg(template());
+    succeed(sam.env("SAM_CLI_TELEMETRY", "0").env("__SAM_CLI_APP_DIR", epitaph_test_services::kept("sam")));
+}
+
+#[test]
+fn every_function_is_in_it_and_built_from_its_folder() {
+    let Some(template) = Template::read() else { return };
+    let mut named = BTreeSet::new();
+    for (folder, name, properties) in written(&template) {
+        assert_eq!(properties["CodeUri"], format!("../../functions/{folder}"));
+        assert_eq!(template.written["Resources"][name]["Metadata"]["BuildMethod"], "rust-cargolambda");
+        assert_eq!(name.to_lowercase(), folder);
+        named.insert(folder);
+    }
+    assert_eq!(named, functions());
+}
+
+#[test]
+fn every_route_of_a_collector_reaches_it_with_a_slash_and_without() {
+    let Some(template) = Template::read() else { return };
+    let there: BTreeSet<(String, String)> = resources(&template.translated, "AWS::ApiGatewayV2::Route")
+        .into_iter()
+        .map(|(_, route)| {
+            let target = route["Target"]["Fn::Sub"].as_str().unwrap();
+            let integration = target.trim_start_matches("integrations/${").trim_end_matches('}');
+            let uri = &template.translated["Resources"][integration]["Properties"]["IntegrationUri"];
+            let function = uri["Fn::GetAtt"][0].as_str().unwrap().to_lowercase();
+            (route["RouteKey"].as_str().unwrap().to_owned(), function)
+        })
+        .collect();
+    let mut expected = BTreeSet::from([("$default".to_owned(), "dashboard".to_owned())]);
+    for collector in COLLECTORS {
+        for route in routes(collector) {
+            let path = route.trim_end_matches('/');
+            expected.insert((format!("ANY {path}"), collector.to_owned()));
+            expected.insert((format!("ANY {path}/{{rest+}}"), collector.to_owned()));
+        }
+    }
+    assert_eq!(there, expected);
+}
+
+#[test]
+fn the_api_may_invoke_what_it_routes_to() {
+    let Some(template) = Template::read() else { return };
+    let permissions = resources(&template.translated, "AWS::Lambda::Permission").into_iter();
+    let from_api = permissions.filter(|(_, it)| it["Principal"] == "apigateway.amazonaws.com");
+    let invoked: BTreeSet<String> =
+        from_api.map(|(_, it)| it["FunctionName"]["Ref"].as_str().unwrap().to_lowercase()).collect();
+    let routed: BTreeSet<String> =
+        COLLECTORS.iter().copied().chain(["dashboard"]).map(str::to_owned).collect();
+    assert_eq!(invoked, routed);
+}
+
+#[test]
+fn every_collector_has_an_address_of_its_own_with_both_permissions() {
+    let Some(template) = Template::read() else { return };
+    let urls = resources(&template.translated, "AWS::Lambda::Url").into_iter();
+    let urls: BTreeSet<String> =
+        urls.map(|(_, url)| url["TargetFunctionArn"]["Ref"].as_str().unwrap().to_lowercase()).collect();
+    assert_eq!(urls, COLLECTORS.iter().map(|&name| name.to_owned()).collect());
+    for collector in COLLECTORS {
+        let permissions = resources(&template.translated, "AWS::Lambda::Permission").into_iter();
+        let public = permissions.filter(|(_, it)| {
+            it["Principal"] == "*" && it["FunctionName"]["Ref"].as_str().unwrap().to_lowercase() == collector
+        });
+        let actions: BTreeSet<&str> = public
+            .map(|(_, it)| {
+                let narrow = it["FunctionUrlAuthType"] == "NONE" || it["InvokedViaFunctionUrl"] == true;
+                assert!(narrow, "{collector} is open to more than its address");
+                it["Action"].as_str().unwrap()
+            })
+            .collect();
+        assert_eq!(actions, BTreeSet::from(["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]));
+    }
+}
+
+#[test]
+fn a_message_is_not_delivered_again_while_process_works_on_it() {
+    let Some(template) = Template::read() else { return };
+    let queue = &template.written["Resources"]["Queue"]["Properties"];
+    let dead = &template.written["Resources"]["DeadLetters"]["Properties"];
+    let process = function(&template, "process");
+    let timeout = number(&process["Timeout"]);
+    assert!(number(&queue["VisibilityTimeout"]) >= 6 * timeout);
+    assert!(number(&dead["VisibilityTimeout"]) >= 6 * number(&function(&template, "maintain")["Timeout"]));
+    // A whole batch whose parsers all stall is done before it is stopped.
+    let mapping = one(&template.translated, "AWS::Lambda::EventSourceMapping");
+    let stall = number(&process["Environment"]["Variables"]["EPITAPH_PARSER_WALL_SECONDS"]);
+    assert!(number(&mapping["BatchSize"]) * stall < timeout);
+}
+
+#[test]
+fn a_message_reaches_the_dead_letters_before_it_expires() {
+    let Some(template) = Template::read() else { return };
+    let queue = &template.written["Resources"]["Queue"]["Properties"];
+    let retention = number(&queue["MessageRetentionPeriod"]);
+    assert_eq!(retention, 4 * DAY);
+    assert_eq!(
+        number(&template.written["Resources"]["DeadLetters"]["Properties"]["MessageRetentionPeriod"]),
+        14 * DAY
+    );
+    let attempts = number(&queue["RedrivePolicy"]["maxReceiveCount"]);
+    assert!(attempts * number(&queue["VisibilityTimeout"]) < retention - DAY / 2);
+    assert!(attempts >= 100, "an engine that is down for hours must not make dead letters");
+}
+
+#[test]
+fn one_bad_message_fails_alone_and_the_database_is_protected() {
+    let Some(template) = Template::read() else { return };
+    let mapping = one(&template.translated, "AWS::Lambda::EventSourceMapping");
+    assert_eq!(strings(&mapping["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
+    assert!(number(&mapping["BatchSize"]) <= 10, "larger batches need a batching window");
+    assert_eq!(mapping["ScalingConfig"]["MaximumConcurrency"]["Ref"], "ProcessConcurrency");
+    for (folder, _, properties) in written(&template) {
+        let reserved = properties.get("ReservedConcurrentExecutions");
+        assert!(reserved.is_none(), "{folder} reserves concurrency, which throttles who calls it");
+    }
+}
+
+#[test]
+fn nothing_is_allowed_more_than_it_needs() {
+    let Some(template) = Template::read() else { return };
+    for statement in allowed(&template) {
+        let actions = strings(&statement["Action"]);
+        assert!(actions.iter().all(|action| !action.contains('*')), "{statement:?}");
+        // Lambda asks for these before there is a network interface to name.
+        let networking = actions.iter().all(|action| action.starts_with("ec2:"));
+        let anything = strings(statement.get("Resource").unwrap_or(&Value::Null)).iter().any(|it| it == "*");
+        assert!(!anything || networking, "{statement:?}");
+    }
+    let mut roles = BTreeSet::new();
+    for (folder, name, properties) in written(&template) {
+        let role =
+            properties["Role"]["Fn::GetAtt"][0].as_str().or_else(|| properties["Role"].as_str()).unwrap();
+        assert_eq!(role.trim_end_matches(".Arn"), format!("{name}Role"));
+        roles.insert(role.to_owned());
+        if is_collector(&folder) {
+            assert!(properties.get("VpcConfig").is_none(), "{folder} starts slower in a VPC");
+            let variables = properties["Environment"]["Variables"].as_object().unwrap();
+            let root = ["EPITAPH_SECRET", "EPITAPH_CATALOG", "EPITAPH_TOKEN"];
+            assert!(root.iter().all(|name| !variables.contains_key(*name)), "{folder} knows too much");
+        }
+    }
+    assert_eq!(roles.len(), functions().len());
+}
+
+#[test]
+fn what_is_secret_comes_from_the_secrets_manager() {
+    let Some(template) = Template::read() else { return };
+    for (folder, _, properties) in written(&template) {
+        for (name, value) in properties["Environment"]["Variables"].as_object().unwrap() {
+            let secret = ["SECRET", "TOKEN", "CATALOG"].iter().any(|part| name.contains(part));
+            let resolved =
+                strings(value).iter().any(|text| text.starts_with("{{resolve:secretsmanager:${SecretName}:"));
+            assert_eq!(secret, resolved, "{folder}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_setting_that_it_gives_exists() {
+    let Some(template) = Template::read() else { return };
+    let (known, globals) = (settings(), &template.written["Globals"]["Function"]["Environment"]["Variables"]);
+    let own =
+        written(&template).into_iter().map(|(_, _, properties)| &properties["Environment"]["Variables"]);
+    for variables in own.chain([globals]) {
+        for name in variables.as_object().unwrap().keys() {
+            assert!(known.contains(name), "{name} is no setting");
+        }
+    }
+}
+
+#[test]
+fn the_bucket_forgets_only_what_nothing_can_name_any_more() {
+    let Some(template) = Template::read() else { return };
+    let source = fs::read_to_string(root().join("functions/maintain/src/lib.rs")).unwrap();
+    let life = source.split("LONGEST_MESSAGE_LIFE_DAYS: i64 = ").nth(1).unwrap().split(';').next().unwrap();
+    let life: u64 = life.parse().unwrap();
+    let choices = &template.written["Parameters"]["RetentionDays"]["AllowedValues"];
+    for kept in choices.as_array().unwrap() {
+        let expiry = number(&template.written["Mappings"]["Expiry"][kept.to_string()]["Days"]);
+        assert!(expiry > number(kept) + life, "{kept} days");
+    }
+    let bucket = one(&template.translated, "AWS::S3::Bucket");
+    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let aborts = rules
+        .iter()
+        .filter_map(|rule| rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"].as_u64());
+    assert_eq!(aborts.collect::<Vec<_>>(), [1]);
+    for rule in rules.iter().filter(|rule| rule.get("ExpirationInDays").is_some()) {
+        let prefix = rule["Prefix"].as_str().unwrap();
+        assert!(["payloads/", "crashes/"].contains(&prefix), "{prefix} must not expire by itself");
+    }
+    for kept in ["Bucket", "Queue", "DeadLetters"] {
+        assert_eq!(template.written["Resources"][kept]["DeletionPolicy"], "Retain", "{kept} holds reports");
+    }
+}
+
+#[test]
+fn every_log_ends_some_day_and_holds_no_key() {
+    let Some(template) = Template::read() else { return };
+    for (name, group) in resources(&template.written, "AWS::Logs::LogGroup") {
+        assert_eq!(group["RetentionInDays"]["Ref"], "LogDays", "{name}");
+    }
+    for (_, name, properties) in written(&template) {
+        assert_eq!(properties["LoggingConfig"]["LogGroup"]["Ref"], format!("{name}Logs"));
+    }
+    let stage = one(&template.translated, "AWS::ApiGatewayV2::Stage");
+    let format = stage["AccessLogSettings"]["Format"].as_str().unwrap();
+    for telling in ["$context.path", "query", "$context.identity", "$context.protocol"] {
+        assert!(!format.contains(telling), "{telling} may hold a key, or tells where a player is");
+    }
+}
+
+#[test]
+fn cloud_formation_takes_it() {
+    let Some(template) = Template::read() else { return };
+    let names = |part: &str| -> BTreeSet<String> {
+        template.translated[part].as_object().unwrap().keys().cloned().collect()
+    };
+    let twice: Vec<String> = names("Parameters").intersection(&names("Resources")).cloned().collect();
+    assert!(twice.is_empty(), "{twice:?} are parameters, and resources that SAM makes");
+    let size = template.translated.to_string().len();
+    assert!(size < 1_000_000 && names("Resources").len() < 500, "{size} bytes");
+}
