@@ -28,6 +28,7 @@ use axum::{
 use epitaph_bucket::Bucket;
 use epitaph_catalog::{Catalog, Project};
 use epitaph_crash_model::ProjectId;
+use epitaph_rules::Rules;
 use epitaph_secrets::Secret;
 
 use crate::{
@@ -111,9 +112,14 @@ impl Dashboard {
         self.0.public_url.clone().unwrap_or_else(|| format!("http://{}", visitor.host))
     }
 
-    /// The key that a project's clients authenticate with.
-    pub(crate) fn key(&self, project: ProjectId) -> String {
-        self.0.ingest.project_key(project, 0)
+    /// The newest key that a project's clients authenticate with; `None` if all were revoked.
+    pub(crate) async fn key(&self, project: ProjectId) -> Result<Option<String>, Fault> {
+        let rules = match self.catalog().rules().await? {
+            Some(found) => Rules::read(found.document.as_bytes()).map_err(Fault::broken)?,
+            None => Rules::default(),
+        };
+        let newest = rules.newest_generation(project);
+        Ok(newest.map(|generation| self.0.ingest.project_key(project, generation)))
     }
 
     /// The project that an address names.

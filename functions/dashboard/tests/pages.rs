@@ -30,6 +30,52 @@ async fn a_project_without_crashes_shows_how_to_send_one() {
 }
 
 #[tokio::test]
+async fn the_key_that_is_shown_is_the_newest_that_is_accepted() {
+    let server = Server::start().await;
+    // Computed apart from this code: the key of generation 2.
+    let key = "ca4581b9b1441464d86c7389062ddf8b";
+    let set = async |revision, generations: &str| {
+        let rules = format!(r#"{{"version":1,"projects":{{"1":{{"key_generations":{generations}}}}}}}"#);
+        server.catalog.set_rules(&rules, revision).await.unwrap().unwrap();
+    };
+    let first = server.get("/projects/1/connect").await.text();
+    set(0, "[2,1]").await;
+    let second = server.get("/projects/1/connect").await.text();
+    assert!(second.contains(key) && !first.contains(key), "{second}");
+    assert_eq!(first.matches("e3eef2ea1f10b74f04097ef23258097a").count(), 5);
+    assert!(!second.contains("e3eef2ea1f10b74f04097ef23258097a"));
+    set(1, "[]").await;
+    let none = server.get("/projects/1/connect").await.text();
+    assert!(none.contains("epitaph key 1 --new") && none.contains("://KEY@"), "{none}");
+}
+
+#[tokio::test]
+async fn a_crash_that_is_only_counted_says_by_which_rule_and_leads_to_those_that_were_kept() {
+    let server = Server::start().await;
+    let (kept, counted) = (crash("Renderer::draw"), crash("Renderer::draw"));
+    let signature = kept.signature.id;
+    assert!(server.catalog.is_among_first(kept.project, signature, kept.id, 1).await.unwrap());
+    let issue = server.record(&kept).await;
+    assert_eq!(server.count(&counted, Some("handled-errors")).await, issue);
+    let page = server.get(&format!("/projects/1/crashes/{}", counted.id)).await.text();
+    let same_hour =
+        kept.id.accepted_at().as_millis() / 3_600_000 == counted.id.accepted_at().as_millis() / 3_600_000;
+    assert!(page.contains("only counted, by the rule handled-errors"), "{page}");
+    assert!(page.contains(&format!("/projects/1/issues/{issue}")));
+    assert_eq!(page.contains(&format!("/projects/1/crashes/{}\"", kept.id)), same_hour);
+    assert!(server.get(&format!("/projects/1/issues/{issue}")).await.text().contains("only counted"));
+    let answer = server.get(&format!("/api/v1/projects/1/crashes/{}", counted.id)).await.json();
+    assert_eq!(answer["counted_by"], "handled-errors");
+    assert_eq!(
+        answer["incomplete"],
+        "a rule of the project only counts this crash; see the kept ones of its issue"
+    );
+    let answer = server.get(&format!("/api/v1/projects/1/issues/{issue}/crashes")).await.json();
+    let by: Vec<_> = answer["crashes"].as_array().unwrap().iter().map(|crash| &crash["counted_by"]).collect();
+    assert!(by.contains(&&"handled-errors".into()) && by.contains(&&serde_json::Value::Null), "{by:?}");
+}
+
+#[tokio::test]
 async fn a_crash_leads_from_the_overview_to_its_frames() {
     let server = Server::start().await;
     let mut crash = crash("Renderer::draw");

@@ -2,13 +2,13 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
-use crate::{dead, key, project, rules, send, serve};
+use crate::{dead, key, project, rules, secrets, send, serve};
 
 /// Collects the last words of games. Without a command: `serve`.
 ///
@@ -35,11 +35,30 @@ enum Command {
     Project(ProjectCommand),
     /// Send minidumps from files, as a game would. Files that were sent before are passed over.
     Send(SendArguments),
+    /// Print the secrets that a function of its own must be given, and no others, as lines of NAME=VALUE.
+    Secrets {
+        /// The function.
+        function: Function,
+    },
     /// Look after messages that could not be handled.
     #[command(subcommand)]
     Dead(DeadCommand),
     /// Bring the catalog to this version's shape. `serve` does so by itself.
     Migrate,
+}
+
+/// A function, by what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Function {
+    /// Any of envelope, minidump, report and unreal.
+    Collector,
+    Envelope,
+    Minidump,
+    Report,
+    Unreal,
+    Maintain,
+    Process,
+    Dashboard,
 }
 
 #[derive(Debug, clap::Args)]
@@ -123,6 +142,9 @@ pub(crate) struct SendArguments {
     /// How many are sent at once.
     #[arg(long, default_value_t = 4)]
     pub(crate) parallel: usize,
+    /// How long one file may take, in seconds: all tries, and the pauses that the server asks for.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
     /// Remembers what was sent, so that a run that broke off can be repeated.
     #[arg(long, default_value = "epitaph-send.journal")]
     pub(crate) journal: PathBuf,
@@ -150,6 +172,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Key(arguments) => key::run(&settings, &arguments).map(|()| ExitCode::SUCCESS),
         Command::Rules(command) => rules::run(&settings, &command).map(|()| ExitCode::SUCCESS),
         Command::Project(command) => project::run(&settings, command).map(|()| ExitCode::SUCCESS),
+        Command::Secrets { function } => secrets::run(&settings, function).map(|()| ExitCode::SUCCESS),
         Command::Dead(command) => dead::run(&settings, command),
         Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),
         Command::Send(_) => Ok(ExitCode::SUCCESS),

@@ -2,7 +2,8 @@
 
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
-use epitaph_host::Settings;
+use epitaph_host::{Secrets, Settings};
+use epitaph_rules::Rules;
 
 use crate::{
     cli::{Failure, KeyArguments, block_on},
@@ -42,20 +43,22 @@ fn print(settings: &Settings, project: ProjectId) -> Result<(), Failure> {
         let catalog = Catalog::open(&settings.catalog)?;
         Ok((catalog.project(project).await?, rules::current(&catalog).await?))
     });
-    let generations = match &known {
-        Ok((_, rules)) => rules.generations(project).to_vec(),
-        Err(_) => vec![0],
-    };
-    let Some(newest) = generations.iter().max() else {
-        return Err(format!("no key of project {project} is accepted; issue one with --new").into());
-    };
-    println!("key of project {project}: {}", secrets.ingest.project_key(project, *newest));
+    let rules = known.as_ref().map(|(_, rules)| rules.clone()).unwrap_or_default();
+    println!("key of project {project}: {}", newest(&secrets, &rules, project)?);
     if matches!(known, Ok((None, _))) {
         eprintln!(
             "note: there is no project {project} yet; its reports wait as dead letters until `epitaph project add` has made it"
         );
     }
     Ok(())
+}
+
+/// The newest key that a project accepts.
+pub(crate) fn newest(secrets: &Secrets, rules: &Rules, project: ProjectId) -> Result<String, Failure> {
+    let generation = rules.newest_generation(project).ok_or_else(|| {
+        format!("no key of project {project} is accepted; issue one with `epitaph key {project} --new`")
+    })?;
+    Ok(secrets.ingest.project_key(project, generation))
 }
 
 /// `http(s)://KEY@HOST/PROJECT`, as SDKs take it.

@@ -5,6 +5,7 @@ mod dead;
 mod key;
 mod project;
 mod rules;
+mod secrets;
 mod send;
 mod serve;
 

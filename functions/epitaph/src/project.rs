@@ -5,7 +5,8 @@ use epitaph_host::Settings;
 
 use crate::{
     cli::{Failure, ProjectCommand, block_on},
-    key::dsn,
+    key::{dsn, newest},
+    rules,
 };
 
 pub(crate) fn run(settings: &Settings, command: ProjectCommand) -> Result<(), Failure> {
@@ -15,8 +16,8 @@ pub(crate) fn run(settings: &Settings, command: ProjectCommand) -> Result<(), Fa
         match command {
             ProjectCommand::Add { name, id } => {
                 let project = catalog.add_project(id, &name).await?;
-                let key = settings.load_secrets()?.ingest.project_key(project.id, 0);
                 println!("project {}: {}", project.id, project.name);
+                let key = newest(&settings.load_secrets()?, &rules::current(&catalog).await?, project.id)?;
                 println!("DSN: {}", dsn(&settings.url(settings.port), &key, project.id));
             }
             ProjectCommand::List => {

@@ -13,9 +13,13 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{
     Client, StatusCode,
+    header::{HeaderMap, RETRY_AFTER},
     multipart::{Form, Part},
 };
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
 use url::Url;
 
 use crate::cli::{Failure, SendArguments};
@@ -83,6 +87,8 @@ struct Target {
     /// Names it in the journal; without the key.
     name: String,
     annotations: Vec<(String, String)>,
+    /// How long one file may take.
+    timeout: Duration,
 }
 
 impl Target {
@@ -105,24 +111,34 @@ impl Target {
         };
         let annotations = arguments.annotations.iter().map(annotation).collect::<Result<_, _>>()?;
         let client = Client::builder().connect_timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { client, url, name, annotations })
+        Ok(Self { client, url, name, annotations, timeout: Duration::from_secs(arguments.timeout) })
     }
 
     /// Sends one dump; gives its id, or why it was refused.
     async fn send(&self, path: &Path) -> Result<String, String> {
+        let seconds = self.timeout.as_secs();
+        let end = Instant::now() + self.timeout;
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            match self.try_to_send(path).await {
-                Ok(id) => return Ok(id),
-                Err(Trouble::Final(why)) => return Err(why),
-                Err(Trouble::Passing(why)) if attempt == TRIES => return Err(why),
-                Err(Trouble::Passing(_)) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
-                }
+            let tried = timeout_at(end, self.try_to_send(path)).await;
+            let (why, asked) = match tried {
+                Ok(Ok(id)) => return Ok(id),
+                Ok(Err(Trouble::Final(why))) => return Err(why),
+                Ok(Err(Trouble::Passing { why, .. })) if attempt == TRIES => return Err(why),
+                Ok(Err(Trouble::Passing { why, after })) => (why, after),
+                Err(_) => return Err(format!("it was not done within {seconds} s (--timeout)")),
+            };
+            let wait = asked.unwrap_or(pause);
+            if Instant::now() + wait >= end {
+                let wait = wait.as_secs();
+                return Err(format!(
+                    "{why} (not tried again: {wait} s from now is beyond --timeout {seconds})"
+                ));
             }
+            sleep(wait).await;
+            pause *= 2;
+            attempt += 1;
         }
     }
 
@@ -133,21 +149,32 @@ impl Target {
         }
         let dump = Part::file(path).await.map_err(|error| Trouble::Final(error.to_string()))?;
         let request = self.client.post(self.url.clone()).multipart(form.part("upload_file_minidump", dump));
-        let answer = request.send().await.map_err(|error| Trouble::Passing(without_key(&error)))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| Trouble::Passing(without_key(&error)))?;
+        let passing = |error| Trouble::Passing { why: without_key(&error), after: None };
+        let answer = request.send().await.map_err(passing)?;
+        let (status, after) = (answer.status(), retry_after(answer.headers()));
+        let text = answer.text().await.map_err(passing)?;
         match status {
             StatusCode::OK => Ok(text.trim().to_owned()),
-            status if status.is_server_error() => Err(Trouble::Passing(format!("{status}: {text}"))),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(Trouble::Passing { why: format!("{status}: {text}"), after })
+            }
             status => Err(Trouble::Final(format!("{status}: {text}"))),
         }
     }
 }
 
 enum Trouble {
-    /// Trying again may help.
-    Passing(String),
+    /// Trying again may help, perhaps after as long as the server asks for.
+    Passing {
+        why: String,
+        after: Option<Duration>,
+    },
     Final(String),
+}
+
+/// How long the server wants to be left alone, if it says so in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// What went wrong, without the URL that carries the key.

@@ -24,7 +24,11 @@ use epitaph_queue::embedded::{Consumer, Producer};
 use epitaph_secrets::Purpose;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{cli::Failure, key::dsn};
+use crate::{
+    cli::Failure,
+    key::{dsn, newest},
+    rules,
+};
 
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     telemetry::start(settings.log);
@@ -75,7 +79,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         .merge(metrics_route(house.metrics.clone(), house.token.clone()));
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());
 
-    print!("{}", welcome(&house.settings, &house.secrets, &house.token, &url));
+    print!("{}", house.welcome(&url).await?);
     // A server that goes on acknowledging while nothing is processed would look well and be of no use.
     let mut died = false;
     let told = async {
@@ -118,6 +122,16 @@ impl House {
         Ok((Self { settings, secrets, token, metrics: Metrics::new(), catalog, engines }, consumer))
     }
 
+    async fn welcome(&self, url: &str) -> Result<String, Failure> {
+        let rules = rules::current(&self.catalog).await?;
+        // Where all keys are revoked, other projects may still have theirs.
+        let key = newest(&self.secrets, &rules, ProjectId::FIRST).unwrap_or_else(|why| {
+            tracing::warn!(%why, "project 1 takes no reports");
+            "KEY".to_owned()
+        });
+        Ok(welcome(&self.settings, &key, &self.token, url))
+    }
+
     fn root(&self) -> Result<&epitaph_secrets::RootSecret, Failure> {
         self.secrets.root.as_ref().ok_or_else(|| {
             "EPITAPH_SECRET is not set, only secrets derived from it; expected EPITAPH_SECRET, as one process needs all of them".into()
@@ -150,15 +164,14 @@ fn metrics_route(metrics: Metrics, token: Token) -> Router {
 }
 
 /// What a person needs to know after the start: where to look, and what to post.
-fn welcome(settings: &Settings, secrets: &Secrets, token: &Token, url: &str) -> String {
+fn welcome(settings: &Settings, key: &str, token: &Token, url: &str) -> String {
     let project = ProjectId::FIRST;
-    let key = secrets.ingest.project_key(project, 0);
     let post = format!("{url}/api/{project}/minidump/?sentry_key={key}");
     let mut text = String::new();
     let _ = writeln!(text, "Epitaph is collecting.\n");
     let _ = writeln!(text, "  look   {url}/login?token={}", token.reveal());
     let _ = writeln!(text, "  post   {post}");
-    let _ = writeln!(text, "  DSN    {}", dsn(url, &key, project));
+    let _ = writeln!(text, "  DSN    {}", dsn(url, key, project));
     let _ = writeln!(text, "  data   {}\n", settings.data.display());
     let _ = writeln!(text, "Send a first crash:\n");
     let _ =

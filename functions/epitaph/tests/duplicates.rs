@@ -3,7 +3,39 @@
 mod support;
 
 use epitaph_test_dumps::linux;
-use support::{House, load::unlike_others};
+use serde_json::{Value, json};
+use support::{House, Server, answer, load::unlike_others, until};
+
+const EVENT_ID: &str = "9c0d1f8a4b7e4d1f8a4b7e4d1f8a4b7e";
+
+/// Posts an event as a client does that tries again, and gives the id that it was answered.
+async fn post_event(server: &Server, message: &str) -> String {
+    let url = format!("{}/api/1/store/?sentry_key={}", server.url, server.key);
+    let event = json!({"event_id": EVENT_ID, "message": message});
+    let answer = answer(server.client.post(url).body(event.to_string())).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    serde_json::from_str::<Value>(&answer.text).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_event_that_comes_again_with_other_words_is_an_alias_of_the_first_and_counts_once() {
+    let house = House::new();
+    let server = house.serve();
+    assert_eq!(post_event(&server, "the first words").await, EVENT_ID);
+    let first = server.crash(EVENT_ID).await;
+    assert_eq!(post_event(&server, "other words").await, EVENT_ID);
+    let alias = until("the second report is processed", async || {
+        let (_, crash) = server.api(&format!("/crashes/{EVENT_ID}")).await;
+        crash["aliases"].as_array()?.first()?.as_str().map(str::to_owned)
+    })
+    .await;
+    assert_ne!(first["id"].as_str(), Some(&*alias));
+    for name in [first["id"].as_str().unwrap(), &alias, EVENT_ID] {
+        let crash = server.crash(name).await;
+        assert_eq!((&crash["id"], &crash["message"]), (&first["id"], &json!("the first words")), "{name}");
+    }
+    assert_eq!(server.total().await, 1);
+}
 
 #[tokio::test]
 async fn the_same_dump_posted_again_and_at_once_is_one_crash_with_every_id_that_was_given() {

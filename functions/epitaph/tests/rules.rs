@@ -90,11 +90,58 @@ async fn a_new_key_works_beside_the_old_one_until_that_is_revoked() {
 }
 
 #[tokio::test]
+async fn what_a_project_wants_to_see_is_no_longer_taken_out_of_its_crashes() {
+    let house = House::new();
+    let server = house.serve();
+    let post = async || {
+        let url = format!("{}/api/1/report/?sentry_key={}", server.url, server.key);
+        let report = serde_json::json!({
+            "version": 1, "message": "ann@example.com lost 203.0.113.7", "user": {"id": "player-7"},
+        });
+        let answer = support::answer(server.client.post(url).body(report.to_string())).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+        server.crash(answer["id"].as_str().unwrap()).await
+    };
+    let before = post().await;
+    assert_eq!((before["message"].as_str(), before["user"].as_object()), (Some("[email] lost [ip]"), None));
+    let file = house.data().join("scrub.json");
+    fs::write(&file, r#"{"version":1,"projects":{"1":{"scrub":{"email":false,"user":false}}}}"#).unwrap();
+    run(&house, &["rules", "set", file.to_str().unwrap()]);
+    let after = post().await;
+    assert_eq!(after["message"], "ann@example.com lost [ip]");
+    assert_eq!((&after["user"]["id"], &after["user_hash"]), (&"player-7".into(), &before["user_hash"]));
+}
+
+#[tokio::test]
+async fn what_is_shown_after_a_start_or_for_a_new_project_is_a_key_that_works() {
+    let house = House::new();
+    let first = house.serve().key.clone();
+    let new = key(&house, &["--new"]);
+    run(&house, &["key", "1", "--revoke", "0"]);
+    let server = house.serve();
+    assert!(server.key == new && new != first, "{} instead of {new}", server.key);
+    assert!(submit(&server, &server.key, "1").await.text.starts_with("CrashID=bp-"));
+    let file = house.data().join("second.json");
+    fs::write(&file, r#"{"version":1,"projects":{"2":{"key_generations":[1,3]}}}"#).unwrap();
+    run(&house, &["rules", "set", file.to_str().unwrap()]);
+    let added = run(&house, &["project", "add", "Second", "--id", "2"]);
+    assert!(
+        added.contains(&format!("://{}@", run(&house, &["key", "2"]).split_whitespace().last().unwrap())),
+        "{added}"
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_makes_no_sense_is_refused_with_what_was_expected() {
     let house = House::new();
     fs::create_dir_all(house.data()).unwrap();
     let file = house.data().join("rules.json");
     fs::write(&file, r#"{"version":1,"projects":{"1":{"rules":[{"name":"a b","action":"keep"}]}}}"#).unwrap();
+    let misspelt = house.data().join("misspelt.json");
+    fs::write(&misspelt, r#"{"version":1,"projects":{"1":{"scrub":{"mail":false}}}}"#).unwrap();
+    let output = house.command(&["rules", "set", misspelt.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("`mail`") && said.contains("`email`"), "{said}");
     for command in ["check", "set"] {
         let output = house.command(&["rules", command, file.to_str().unwrap()]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

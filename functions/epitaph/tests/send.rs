@@ -120,6 +120,14 @@ struct Stub {
 
 impl Stub {
     async fn start(answer: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> Self {
+        Self::start_with("", answer).await
+    }
+
+    /// With these headers in each answer.
+    async fn start_with(
+        headers: &'static str,
+        answer: impl Fn(usize) -> Option<u16> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dsn = format!("http://{KEY}@{}/1", listener.local_addr().unwrap());
         let asked = Arc::new(AtomicUsize::new(0));
@@ -135,7 +143,7 @@ impl Stub {
                     let number = count.fetch_add(1, Ordering::SeqCst);
                     let Some(status) = answer(number) else { return std::future::pending().await };
                     let body = format!("the answer to request {number}");
-                    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
+                    let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n", body.len());
                     let answer = format!("{head}Connection: close\r\n\r\n{body}");
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 });
@@ -248,6 +256,37 @@ async fn a_server_that_has_no_room_at_the_moment_is_asked_again() {
     dumps.send(&stub.dsn, &[]).await.ended_well("1 sent, 0 refused, 0 sent before");
     assert_eq!(stub.asked.load(Ordering::SeqCst), 2);
     assert_eq!(dumps.sent(), [("a.dmp".to_owned(), "the answer to request 1".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_to_be_left_alone_for_longer_than_there_is_time_is_not_asked_again() {
+    let stub = Stub::start_with("Retry-After: 3600\r\n", |_| Some(503)).await;
+    let dumps = Dumps::new(&["a.dmp"]);
+    let run = dumps.send(&stub.dsn, &["--timeout", "60"]).await;
+    let refusal = run.refusal("0 sent, 1 refused, 0 sent before");
+    assert!(
+        refusal.contains("503") && refusal.contains("3600 s from now is beyond --timeout 60"),
+        "{refusal}"
+    );
+    assert_eq!(stub.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_says_when_it_has_room_is_asked_then() {
+    let stub =
+        Stub::start_with("Retry-After: 0\r\n", |number| Some(if number < 3 { 429 } else { 200 })).await;
+    let dumps = Dumps::new(&["a.dmp"]);
+    // Less than the pauses that it would make of its own.
+    dumps.send(&stub.dsn, &["--timeout", "6"]).await.ended_well("1 sent, 0 refused, 0 sent before");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up_after_the_time_that_one_file_may_take() {
+    let stub = Stub::start(|_| None).await;
+    let dumps = Dumps::new(&["a.dmp"]);
+    let run = dumps.send(&stub.dsn, &["--timeout", "1"]).await;
+    let refusal = run.refusal("0 sent, 1 refused, 0 sent before");
+    assert!(refusal.contains("not done within 1 s (--timeout)"), "{refusal}");
 }
 
 #[tokio::test]

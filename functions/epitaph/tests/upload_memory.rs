@@ -94,7 +94,12 @@ async fn memory_of_uploads(server: &Server, place: &str) -> u64 {
     }
     let reports = uploads.join_all().await;
     let seconds = begun.elapsed().as_secs_f64();
-    println!("after uploads: hwm {} anon {} file {}", server.memory("VmHWM:")/1000000, server.memory("RssAnon:")/1000000, server.memory("RssFile:")/1000000);
+    println!(
+        "after uploads: hwm {} anon {} file {}",
+        server.memory("VmHWM:") / 1000000,
+        server.memory("RssAnon:") / 1000000,
+        server.memory("RssFile:") / 1000000
+    );
     std::fs::copy(format!("/proc/{}/smaps", server.process_id()), "/tmp/bs3-smaps").unwrap();
     for (number, id) in reports.iter().take(3) {
         assert_is_whole(server, id, *number, size).await;
@@ -103,7 +108,11 @@ async fn memory_of_uploads(server: &Server, place: &str) -> u64 {
         server.crash(id).await;
     }
     let most = server.memory("VmHWM:");
-    println!("anon {} file {} threads", server.memory("RssAnon:")/1000000, server.memory("RssFile:")/1000000);
+    println!(
+        "anon {} file {} threads",
+        server.memory("RssAnon:") / 1000000,
+        server.memory("RssFile:") / 1000000
+    );
     println!(
         "{place}: {CLIENTS} uploads of {} MB in {seconds:.1} s; {:.1} MB held at the start, {:.1} MB at the most",
         size / 1_000_000,
@@ -115,7 +124,9 @@ async fn memory_of_uploads(server: &Server, place: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_large_uploads_at_once_take_little_memory_where_the_bucket_is_a_directory() {
-    let tries: Vec<(String, String)> = std::env::vars().filter(|(n, _)| n.starts_with("MALLOC_") || n.starts_with("EPITAPH_LIMIT")|| n.starts_with("TOKIO")).collect();
+    let tries: Vec<(String, String)> = std::env::vars()
+        .filter(|(n, _)| n.starts_with("MALLOC_") || n.starts_with("EPITAPH_LIMIT") || n.starts_with("TOKIO"))
+        .collect();
     let tries: Vec<(&str, &str)> = tries.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     let house = House::with(&tries);
     let server = house.serve();

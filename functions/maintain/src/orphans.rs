@@ -84,11 +84,8 @@ async fn sweep_day(
     }
     let mut deleted = 0;
     for (crash, keys) in objects {
-        let orphans = if known.contains(&crash) {
-            not_of(maintenance, project, crash, keys).await?
-        } else {
-            keys
-        };
+        let orphans =
+            if known.contains(&crash) { not_of(maintenance, project, crash, keys).await? } else { keys };
         for key in orphans {
             maintenance.bucket.delete(&key).await?;
             deleted += 1;

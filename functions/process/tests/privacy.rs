@@ -97,3 +97,48 @@ async fn what_is_not_a_text_is_kept_as_it_came() {
     let crash = house.crash(&report).await;
     assert_eq!(text_of(&house, &crash.payloads[0]).await.as_bytes(), LOG);
 }
+
+#[tokio::test]
+async fn what_sdks_send_is_kept_without_the_player_and_the_players_machine() {
+    let house = House::new().await;
+    let event = br#"{"message":"it froze","user":{"id":"player-4711"},"server_name":"anns-laptop"}"#;
+    let msgpack = b"\x82\xa7message\xa6it hit\xa4user\x81\xa2id\xabplayer-4711";
+    let xml = b"<FGenericCrashContext><RuntimeProperties><LoginId>6b5ef42f</LoginId>\n<EpicAccountId>player-4711\
+        </EpicAccountId><UserName>Ann Lee</UserName><MachineId>8F3A77C0</MachineId><CrashType>Crash</CrashType>\
+        </RuntimeProperties><GameData><UserId>player-4711</UserId><Map>e1m1</Map></GameData></FGenericCrashContext>";
+    let mut hashes = Vec::new();
+    for (role, bytes) in
+        [(Role::Event, &event[..]), (Role::EventMsgpack, &msgpack[..]), (Role::UnrealContext, &xml[..])]
+    {
+        let mut report = report(&[]);
+        report.payloads = vec![payload(role, "told", bytes)];
+        assert!(matches!(house.handle(&report).await, Outcome::Done));
+        let crash = house.crash(&report).await;
+        assert_eq!((crash.unreadable.as_deref(), crash.payloads[0].role), (None, role));
+        let kept = text_of(&house, &crash.payloads[0]).await;
+        let told = serde_json::to_string(&crash).unwrap();
+        for private in ["player-4711", "anns-laptop", "6b5ef42f", "Ann Lee", "8F3A77C0"] {
+            assert!(!kept.contains(private) && !told.contains(private), "{private}: {kept}\n{told}");
+        }
+        assert!(kept.contains("[user]"), "{kept}");
+        hashes.push(house.row(&report).await.unwrap().fact.user.unwrap());
+    }
+    assert!(hashes.windows(2).all(|two| two[0] == two[1]), "{hashes:?}");
+}
+
+#[tokio::test]
+async fn rules_ask_about_what_was_sent_and_not_about_what_is_kept() {
+    let house = House::new().await;
+    house
+        .set_rules(
+            r#"{"rules":[{"name":"bots","match":{"annotations":{"user_id":"bot-*"}},"action":"drop"}]}"#,
+        )
+        .await;
+    for (user, kept) in [("bot-7", false), ("player-7", true)] {
+        let mut report = report(&windows());
+        report.payloads.remove(1);
+        report.annotations.insert("user_id".to_owned(), user.to_owned());
+        assert!(matches!(house.handle(&report).await, Outcome::Done));
+        assert_eq!(house.row(&report).await.is_some(), kept, "{user}");
+    }
+}

@@ -156,7 +156,10 @@ async fn what_is_dead_is_buried_first_and_taken_then() {
     let house = House::new(Verdict::Is(Outcome::Dead("it holds no report".to_owned())));
     is_taken(&house.deliver().await);
     let buried = house.told.buried.lock().unwrap().pop().unwrap();
-    assert_eq!((buried.reason.as_str(), buried.place.as_str(), buried.attempts), ("it holds no report", "broker", 1));
+    assert_eq!(
+        (buried.reason.as_str(), buried.place.as_str(), buried.attempts),
+        ("it holds no report", "broker", 1)
+    );
     let message: Message = serde_json::from_slice(&buried.bytes).unwrap();
     assert!(secret().is_signed(&message));
 

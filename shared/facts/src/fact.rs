@@ -3,7 +3,10 @@
 use epitaph_crash_model::{Crash, Fact, ProjectId, Timestamp};
 use epitaph_secrets::Secret;
 
-use crate::annotations::{self, first};
+use crate::{
+    annotations::{self, first},
+    platform,
+};
 
 /// The most characters that a text of a fact keeps. Facts are many, and what lies beyond is in the crash itself.
 pub const LONGEST_TEXT: usize = 200;
@@ -23,6 +26,14 @@ pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
     let annotation = |names| first(&crash.annotations, names);
     let context = |subject: &str, name: &str| crash.contexts.get(subject)?.get(name).map(String::as_str);
     let known = |value: &Option<String>, names| text(value.as_deref()).or_else(|| text(annotation(names)));
+    let os_version = known(&crash.system.os_version, annotations::OS_VERSION);
+    let (platform, os_version) = match known(&crash.system.os, annotations::PLATFORM) {
+        Some(os) => {
+            let (platform, os_version) = platform::of(&os, os_version);
+            (text(Some(&platform)), text(os_version.as_deref()))
+        }
+        None => (None, os_version),
+    };
     Fact {
         crash_id: crash.id,
         project: crash.project,
@@ -34,8 +45,8 @@ pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
         reason: text(crash.reason.as_deref()),
         release: text(crash.release.as_deref()),
         environment: text(crash.environment.as_deref()),
-        platform: known(&crash.system.os, annotations::PLATFORM),
-        os_version: known(&crash.system.os_version, annotations::OS_VERSION),
+        platform,
+        os_version,
         arch: text(crash.system.arch.as_deref()),
         device: text(context("device", "model")).or_else(|| text(annotation(annotations::DEVICE))),
         gpu: text(context("gpu", "name")).or_else(|| text(annotation(annotations::GPU))),

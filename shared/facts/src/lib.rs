@@ -4,5 +4,6 @@
 
 mod annotations;
 mod fact;
+mod platform;
 
 pub use fact::{LONGEST_TEXT, fact_of, user_of};

@@ -140,15 +140,18 @@ async fn what_is_done_is_gone(aws: Arc<Aws>, name: &str) {
 async fn what_nobody_settles_comes_again_and_the_attempt_counts(aws: Arc<Aws>, name: &str) {
     let url = aws.queue(name, &[]);
     Producer::new(settings(&url)).send(&message("a")).await.unwrap();
-    let mut consumer = consumer_with(&url, |settings| settings.visibility = SECOND);
+    let one_at_a_time =
+        || consumer_with(&url, |settings| (settings.visibility, settings.in_flight) = (SECOND, 1));
+    let mut consumer = one_at_a_time();
     let first = consumer.receive().await.unwrap();
     let place = first.place();
     drop(first);
     let again = consumer.receive().await.unwrap();
     assert_eq!((again.attempt(), again.place()), (2, place));
-    // The process dies with it, and another goes on.
-    drop((again, consumer));
-    let mut next = consumer_with(&url, |settings| settings.visibility = SECOND);
+    // The process ends with it, and another goes on.
+    consumer.close().await;
+    drop(again);
+    let mut next = one_at_a_time();
     let third = next.receive().await.unwrap();
     assert_eq!(third.attempt(), 3);
     third.done().await;

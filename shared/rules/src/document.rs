@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use epitaph_crash_model::{Kind, ProjectId};
+use epitaph_scrub::ScrubRules;
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Rules`]'s JSON that this code reads and writes.
@@ -68,6 +69,13 @@ pub struct ProjectRules {
     /// What a report may have, where that is less than the settings say.
     #[serde(default, skip_serializing_if = "ProjectLimits::is_empty")]
     pub limits: ProjectLimits,
+    /// What private things are taken out of crashes: all, where nothing is said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scrub: ScrubRules,
+}
+
+fn is_default(scrub: &ScrubRules) -> bool {
+    *scrub == ScrubRules::default()
 }
 
 /// One rule.
@@ -227,6 +235,16 @@ impl Rules {
     /// The generations whose keys a project accepts.
     pub fn generations(&self, project: ProjectId) -> &[u32] {
         self.of(project).and_then(|rules| rules.key_generations.as_deref()).unwrap_or(&GENERATIONS)
+    }
+
+    /// The newest generation whose keys a project accepts: the one to hand out. `None` if all were revoked.
+    pub fn newest_generation(&self, project: ProjectId) -> Option<u32> {
+        self.generations(project).iter().max().copied()
+    }
+
+    /// What private things are taken out of a project's crashes.
+    pub fn scrub(&self, project: ProjectId) -> ScrubRules {
+        self.of(project).map(|rules| rules.scrub).unwrap_or_default()
     }
 
     /// Takes over the key generations of projects about which this document says nothing: games that are shipped must

@@ -4,7 +4,15 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use epitaph_crash_model::{Breadcrumb, Crash, Exception, Frame};
 
-use crate::{ScrubRules, scrub_path, scrub_text, scrub_value};
+use crate::{
+    ScrubRules,
+    identity::{MARK, tells},
+    scrub_path, scrub_text, scrub_value,
+};
+
+/// Annotations that name the player or the installation, beside those that every text may have: Crashpad's and
+/// Chromium's. Sentry's clients call the machine `server_name`: a player's is called after the player.
+const USERS: [&str; 3] = ["guid", "client_id", "server_name"];
 
 /// Takes what is private out of a crash. It is to be done before the crash is signed, and after its user is hashed: all
 /// whose id is an e-mail address would be the same user afterwards.
@@ -19,6 +27,14 @@ pub fn scrub(crash: &mut Crash, rules: &ScrubRules) {
     }
     for breadcrumb in &mut crash.breadcrumbs {
         of_breadcrumb(breadcrumb, rules);
+    }
+    if rules.user {
+        crash.user = None;
+        for name in USERS {
+            if let Some(user) = crash.annotations.get_mut(name).filter(|user| tells(user)) {
+                MARK.clone_into(user);
+            }
+        }
     }
     if let Some(user) = &mut crash.user {
         optional(&mut user.id, rules);

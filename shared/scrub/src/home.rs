@@ -2,9 +2,8 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::edits::Edits;
+use crate::{edits::Edits, identity::MARK};
 
-const MARK: &str = "[user]";
 const LONGEST_NAME: usize = 64;
 
 /// Directories beside those of people, and the name that every Steam Deck has.

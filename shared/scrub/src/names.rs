@@ -1,7 +1,7 @@
 //! What a name says of its value.
 
 /// Words that make a secret of what is named by them, wherever they stand in the name.
-const IN_SECRETS: [&str; 12] = [
+const IN_SECRETS: [&str; 13] = [
     "password",
     "passwd",
     "passphrase",
@@ -14,6 +14,7 @@ const IN_SECRETS: [&str; 12] = [
     "sessionid",
     "sessid",
     "clientsecret",
+    "sentrykey",
 ];
 
 /// Words that do so only as words of their own: a `tokenizer` and a `secretary` have no secrets.
@@ -22,6 +23,47 @@ const SECRET_WORDS: [&str; 7] = ["token", "secret", "pwd", "jwt", "bearer", "sid
 /// Words that are followed by a version.
 const VERSION_WORDS: [&str; 9] =
     ["version", "ver", "v", "build", "release", "revision", "rev", "firmware", "driver"];
+
+/// What names a player, an account or a player's machine, as the last words of a name: `EpicAccountId`, `user.id`,
+/// `device_unique_identifier`.
+const IDENTITIES: [&str; 30] = [
+    "accountid",
+    "accountname",
+    "advertisingid",
+    "androidid",
+    "computername",
+    "deviceapphash",
+    "deviceuniqueidentifier",
+    "epicid",
+    "epicuserid",
+    "epicusername",
+    "gamertag",
+    "installationid",
+    "loginid",
+    "loginname",
+    "machineid",
+    "machinename",
+    "playerguid",
+    "playerid",
+    "playername",
+    "profileid",
+    "psnid",
+    "puid",
+    "steamid",
+    "steamid64",
+    "userguid",
+    "userid",
+    "username",
+    "useruuid",
+    "vendoridentifier",
+    "xuid",
+];
+
+/// How the names of players end; most names do not.
+const IDENTITY_ENDS: [&str; 6] = ["id", "name", "tag", "64", "identifier", "hash"];
+
+/// The most words of a name that together name a player.
+const MOST_WORDS: usize = 3;
 
 /// Names are not longer; what is longer is a text.
 const LONGEST: usize = 100;
@@ -36,6 +78,22 @@ pub(crate) fn is_secret(name: &str) -> bool {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     IN_SECRETS.iter().any(|word| joined.contains(word))
         || words(name).any(|word| SECRET_WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+}
+
+/// Whether what has this name is a player, an account or a player's machine.
+pub(crate) fn is_identity(name: &str) -> bool {
+    let ends_with = |end: &&str| {
+        let start = name.len().checked_sub(end.len());
+        start.and_then(|start| name.get(start..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
+    if name.len() > LONGEST || !IDENTITY_ENDS.iter().any(ends_with) {
+        return false;
+    }
+    let words: Vec<String> = words(name).map(str::to_ascii_lowercase).collect();
+    (1..=words.len().min(MOST_WORDS)).any(|count| {
+        let last = words.get(words.len() - count..).unwrap_or_default().concat();
+        IDENTITIES.contains(&last.as_str())
+    })
 }
 
 /// Whether a secret of this name goes on to the end of its line, over blanks and separators.
@@ -118,6 +176,45 @@ mod tests {
             "side",
         ] {
             assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_tells_a_player_by_its_last_words() {
+        for name in [
+            "LoginId",
+            "EpicAccountId",
+            "MachineId",
+            "user_id",
+            "user.id",
+            "UserID",
+            "USERID",
+            "EOSUserId",
+            "epicusername",
+            "-epicuserid",
+            "device_unique_identifier",
+            "deviceUniqueIdentifier",
+            "SteamID64",
+            "device_app_hash",
+        ] {
+            assert!(is_identity(name), "{name}");
+        }
+        for name in [
+            "DeviceId",
+            "RHI.DeviceId",
+            "id",
+            "name",
+            "user",
+            "grid",
+            "user_id_count",
+            "module_name",
+            "thread_id",
+            "CrashGUID",
+            "GameName",
+            "guid",
+            "",
+        ] {
+            assert!(!is_identity(name), "{name}");
         }
     }
 

@@ -2,156 +2,31 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::{edits::Edits, names};
+use crate::{
+    edits::Edits,
+    named::{self, run_of},
+    names,
+};
 
 /// What stands in a secret's place.
 pub(crate) const MARK: &str = "[secret]";
-const QUOTED_MARK: &str = "\"[secret]\"";
-
-/// What a program says of a secret rather than the secret itself.
-const NOT_VALUES: [&str; 14] = [
-    "null",
-    "none",
-    "nil",
-    "true",
-    "false",
-    "yes",
-    "no",
-    "empty",
-    "missing",
-    "invalid",
-    "expired",
-    "required",
-    "undefined",
-    "nullptr",
-];
-
-/// A parser's complaint about a token is no secret.
-const COMPLAINTS: [&str; 5] = ["unexpected", "invalid", "illegal", "unknown", "expected"];
-
 /// The shortest value of `key=` in an address that is taken for a secret.
 const SHORTEST_KEY: usize = 16;
 
+/// The hexadecimal digits of a DSN's key.
+const KEY_DIGITS: usize = 32;
+
 /// The secrets that have a name: `password=...`, `"token": "..."`, `<Secret>...</Secret>`, `--token ...`, `?key=...`.
 pub(crate) fn scrub_named(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let mut edits = Edits::new(text);
-    let mut at = 0;
-    while let Some(&next) = bytes.get(at) {
-        if !is_name(next) {
-            at += 1;
-            continue;
-        }
-        let end = at + run_of(bytes, at, is_name);
-        let start = std::mem::replace(&mut at, end);
-        let Some(name) = text.get(start..end).map(|name| name.trim_start_matches('-')) else { continue };
-        let in_query = start.checked_sub(1).is_some_and(|before| b"?&".contains(&bytes[before]));
-        let is_key = in_query && ["key", "sig", "signature"].iter().any(|key| name.eq_ignore_ascii_case(key));
-        if !is_key && !names::is_secret(name) || is_complaint(bytes.get(..start).unwrap_or_default()) {
-            continue;
-        }
-        let Some((range, mark)) = value(bytes, start, end, name) else { continue };
-        let told = text.get(range.clone()).unwrap_or_default();
-        let says_nothing = NOT_VALUES.iter().any(|other| told.eq_ignore_ascii_case(other));
-        if says_nothing || (is_key && range.len() < SHORTEST_KEY) || told.starts_with(MARK) {
-            continue;
-        }
-        at = range.end;
-        edits.replace(range, mark);
-    }
-    edits.finish()
-}
-
-fn is_name(next: u8) -> bool {
-    next.is_ascii_alphanumeric() || b"_-.".contains(&next)
-}
-
-fn run_of(bytes: &[u8], at: usize, of: impl Fn(u8) -> bool) -> usize {
-    bytes.get(at..).unwrap_or_default().iter().take_while(|&&next| of(next)).count()
-}
-
-fn is_complaint(before: &[u8]) -> bool {
-    let Some(before) = before.strip_suffix(b" ") else { return false };
-    COMPLAINTS.iter().any(|word| {
-        let start = before.len().checked_sub(word.len());
-        start
-            .and_then(|start| before.get(start..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
-    })
-}
-
-/// The value of the name that lies between `start` and `end`, and what takes its place.
-fn value(bytes: &[u8], start: usize, end: usize, name: &str) -> Option<(Range<usize>, &'static str)> {
-    let byte = |at: usize| bytes.get(at).copied();
-    // An element of XML.
-    if byte(end) == Some(b'>') && start.checked_sub(1).and_then(byte) == Some(b'<') {
-        let from = end + 1;
-        return Some((from..from + run_of(bytes, from, |next| next != b'<' && next != b'\n'), MARK));
-    }
-    let blank = |at: usize| at + run_of(bytes, at, |next| next == b' ' || next == b'\t');
-    let mut at = end;
-    // The quotes around the name, also where JSON stands in JSON.
-    at += run_of(bytes, at, |next| next == b'\\');
-    let name_is_quoted = matches!(byte(at), Some(b'"' | b'\''));
-    at += usize::from(name_is_quoted);
-    let delimiter = blank(at);
-    let from = match (byte(delimiter), byte(delimiter + 1)) {
-        // `token::Kind` is a name of C++, `token == 3` a comparison.
-        (Some(b':'), Some(b':')) | (Some(b'='), Some(b'=')) => return None,
-        (Some(b'='), Some(b'>')) => blank(delimiter + 2),
-        (Some(b':' | b'='), _) => blank(delimiter + 1),
-        // An option of a command line: `--token abc`.
-        (Some(next), _) if delimiter > end && next != b'-' && is_option(bytes, start) => delimiter,
-        _ => return None,
+    let is_key = |name: &str, in_query: bool| {
+        in_query && ["key", "sig", "signature"].iter().any(|key| name.eq_ignore_ascii_case(key))
     };
-    if let Some(range) = quoted(bytes, from) {
-        return Some((range, MARK));
-    }
-    // An object or a list: its own names tell what is secret in it.
-    if byte(from).is_some_and(|next| b"{[(".contains(&next)) {
-        return None;
-    }
-    // JSON stays JSON: a secret number becomes a text.
-    let is_json = name_is_quoted && byte(end) == Some(b'"');
-    Some((bare(bytes, from, name), if is_json { QUOTED_MARK } else { MARK }))
-}
-
-/// Whether an option of a command line begins here.
-fn is_option(bytes: &[u8], start: usize) -> bool {
-    let before = start.checked_sub(1).and_then(|before| bytes.get(before));
-    let begins = before.is_none_or(|before| before.is_ascii_whitespace() || b"\"'".contains(before));
-    begins && bytes.get(start..).is_some_and(|rest| rest.starts_with(b"--"))
-}
-
-/// A value in quotes, without them. A line ends it, too: nobody breaks a secret.
-fn quoted(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let escapes = run_of(bytes, from, |next| next == b'\\');
-    let quote = *bytes.get(from + escapes).filter(|next| b"\"'".contains(next))?;
-    let start = from + escapes + 1;
-    let mut at = start;
-    loop {
-        match *bytes.get(at)? {
-            b'\n' => return None,
-            b'\\' if escapes == 0 => at += 2,
-            b'\\' => {
-                let found = run_of(bytes, at, |next| next == b'\\');
-                if found <= escapes && bytes.get(at + found) == Some(&quote) {
-                    return Some(start..at);
-                }
-                at += found + 1;
-            }
-            next if next == quote => return Some(start..at),
-            _ => at += 1,
-        }
-    }
-}
-
-/// A value without quotes: to the next blank or separator, or to the end of the line for what has several words.
-fn bare(bytes: &[u8], from: usize, name: &str) -> Range<usize> {
-    if names::is_whole_line(name) {
-        return from..from + run_of(bytes, from, |next| !b"\r\n\"'<>\\".contains(&next));
-    }
-    from..from + run_of(bytes, from, |next| !next.is_ascii_whitespace() && !b",;&\"'<>)}]|\\".contains(&next))
+    named::scrub(
+        text,
+        MARK,
+        |name, in_query| is_key(name, in_query) || names::is_secret(name),
+        |named| !is_key(named.name, named.in_query) || named.value.len() >= SHORTEST_KEY,
+    )
 }
 
 /// The secrets that can be told by their form: `Bearer ...`, JSON web tokens, the password in an address, card numbers.
@@ -227,14 +102,15 @@ fn web_token(bytes: &[u8], start: usize, first_end: usize) -> Option<Range<usize
     Some(start..end)
 }
 
-/// `user:password` in `https://user:password@host`.
+/// `user:password` in `https://user:password@host`, and the key in a DSN, `https://key@host/1`.
 fn user_and_password(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     const LONGEST: usize = 256;
     let is_part = |next: u8| next.is_ascii_graphic() && !b"/?#@\"'<>\\[]".contains(&next);
     let rest = bytes.get(from..)?;
     let length = rest.iter().take(LONGEST).take_while(|&&next| is_part(next)).count();
     let part = rest.get(..length)?;
-    (rest.get(length) == Some(&b'@') && part.contains(&b':')).then_some(from..from + length)
+    let is_key = part.len() == KEY_DIGITS && part.iter().all(u8::is_ascii_hexdigit);
+    (rest.get(length) == Some(&b'@') && (is_key || part.contains(&b':'))).then_some(from..from + length)
 }
 
 /// A card's number, as it is printed on the card or without blanks, if its check digit is right.

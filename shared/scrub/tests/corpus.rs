@@ -75,6 +75,29 @@ const PRIVATE: &[(&str, &str)] = &[
     ("sent Bearer 8f3a9b1c77 ok", "sent Bearer [secret] ok"),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "[secret] expired"),
     ("https://ann:hunter2@example.com/x", "https://[secret]@example.com/x"),
+    (
+        "argv=['game', 'https://0123456789abcdef0123456789ABCDEF@crashes.example.com/1']",
+        "argv=['game', 'https://[secret]@crashes.example.com/1']",
+    ),
+    (
+        "POST /api/1/minidump/?sentry_key=0123456789abcdef0123456789abcdef",
+        "POST /api/1/minidump/?sentry_key=[secret]",
+    ),
+    // Players and their machines.
+    ("LogInit: LoginId=6b5ef42f-48669c4d", "LogInit: LoginId=[user]"),
+    (
+        "<EpicAccountId>2e7d3693</EpicAccountId><UserName>Ann Lee</UserName>",
+        "<EpicAccountId>[user]</EpicAccountId><UserName>[user]</UserName>",
+    ),
+    (
+        "-epicuserid=2e7d3693 -epicusername=\"Ann Lee\" -map=e1m1",
+        "-epicuserid=[user] -epicusername=\"[user]\" -map=e1m1",
+    ),
+    (
+        "{\"device_unique_identifier\":\"8f3a\",\"steam_id\":76561198012345678}",
+        "{\"device_unique_identifier\":\"[user]\",\"steam_id\":\"[user]\"}",
+    ),
+    ("user_id: ann@example.com", "user_id: [user]"),
     ("paid with 4111 1111 1111 1111", "paid with [secret]"),
     ("paid with 5555-5555-5555-4444.", "paid with [secret]."),
     ("card=378282246310005", "card=[secret]"),
@@ -145,6 +168,14 @@ const HARMLESS: &[&str] = &[
     "key=Space",
     "key: W",
     "map=/Maps/Ashfen?key=door",
+    // Players by their place only.
+    "PlayerId=0 joined",
+    "player_id: -1",
+    "userId: undefined",
+    "UserName=",
+    "RHI.DeviceId=2484",
+    "module_name=render",
+    "guid=0f8fad5b-d9cb-469f-a165-70867728950e",
     // Long numbers.
     "steam id 76561198012345678",
     "4111 1111 1111 1112",
@@ -183,14 +214,18 @@ fn what_was_scrubbed_stays_as_it_is() {
 
 #[test]
 fn every_rule_can_be_switched_off() {
-    let line = "ann@example.com 203.0.113.7 /home/ann/ token=abc";
+    let line = "ann@example.com 203.0.113.7 /home/ann/ token=abc user_id=a-7";
     let all = ScrubRules::default();
     for (rules, expected) in [
-        (ScrubRules { email: false, ..all }, "ann@example.com [ip] /home/[user]/ token=[secret]"),
-        (ScrubRules { ip: false, ..all }, "[email] 203.0.113.7 /home/[user]/ token=[secret]"),
-        (ScrubRules { home: false, ..all }, "[email] [ip] /home/ann/ token=[secret]"),
-        (ScrubRules { secret: false, ..all }, "[email] [ip] /home/[user]/ token=abc"),
-        (ScrubRules { email: false, ip: false, home: false, secret: false }, line),
+        (
+            ScrubRules { email: false, ..all },
+            "ann@example.com [ip] /home/[user]/ token=[secret] user_id=[user]",
+        ),
+        (ScrubRules { ip: false, ..all }, "[email] 203.0.113.7 /home/[user]/ token=[secret] user_id=[user]"),
+        (ScrubRules { home: false, ..all }, "[email] [ip] /home/ann/ token=[secret] user_id=[user]"),
+        (ScrubRules { secret: false, ..all }, "[email] [ip] /home/[user]/ token=abc user_id=[user]"),
+        (ScrubRules { user: false, ..all }, "[email] [ip] /home/[user]/ token=[secret] user_id=a-7"),
+        (ScrubRules::NONE, line),
     ] {
         assert_eq!(scrub_text(line, &rules), expected);
     }
@@ -203,5 +238,8 @@ fn a_name_tells_what_its_value_is() {
     assert_eq!(scrub_value("steam_token", " ", &rules), " ");
     assert_eq!(scrub_value("driver_version", "1.2.3.4", &rules), "1.2.3.4");
     assert_eq!(scrub_value("server", "1.2.3.4", &rules), "[ip]");
+    assert_eq!(scrub_value("user_id", "player-7", &rules), "[user]");
+    assert_eq!(scrub_value("player.id", "3", &rules), "3");
+    assert_eq!(scrub_value("user_id", "player-7", &ScrubRules { user: false, ..rules }), "player-7");
     assert_eq!(scrub_value("steam_token", "abc", &ScrubRules { secret: false, ..rules }), "abc");
 }

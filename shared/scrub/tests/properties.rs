@@ -55,6 +55,8 @@ fn pieces() -> impl Strategy<Value = String> {
             "?key=",
             "--token ",
             "<token>",
+            "user_id",
+            "MachineId",
             "version ",
             "{",
             "}",
@@ -157,6 +159,9 @@ fn hostile_texts_take_as_long_as_others() {
         "<token>",
         "--token ",
         "-",
+        "user_id=",
+        "<UserId>",
+        "a_b",
     ];
     for piece in hostile {
         let text = piece.repeat(400_000 / piece.len());
@@ -205,10 +210,28 @@ fn nothing_private_is_left_anywhere_in_a_crash() {
 }
 
 #[test]
+fn whom_it_happened_to_is_not_told_unless_a_project_wants_it() {
+    let sent = || {
+        let mut crash = crash_with("player-7");
+        for name in ["guid", "client_id", "server_name", "user.id", "EpicAccountId"] {
+            crash.annotations.insert(name.to_owned(), "anna".to_owned());
+        }
+        crash
+    };
+    let (mut crash, mut open) = (sent(), sent());
+    scrub(&mut crash, &ScrubRules::default());
+    let json = serde_json::to_string(&crash).unwrap();
+    assert!(crash.user.is_none() && !json.contains("anna"), "{json}");
+    scrub(&mut open, &ScrubRules { user: false, ..ScrubRules::default() });
+    assert_eq!((open.user, open.annotations), (sent().user, sent().annotations));
+}
+
+#[test]
 fn a_crash_without_anything_private_stays_as_it_is() {
     let mut crash = crash_with("engine/render/draw.cpp");
     crash.release = Some("1.2.3.4".to_owned());
     crash.build = Some("10.0.0.1".to_owned());
+    crash.user = None;
     let before = crash.clone();
     scrub(&mut crash, &ScrubRules::default());
     assert_eq!(crash, before);

@@ -25,7 +25,7 @@ pub enum SecretError {
     )]
     TooShort(usize),
     /// A derived secret is not the hexadecimal form that this crate gives.
-    #[error("expected 64 hexadecimal digits, as `epitaph secrets` prints them")]
+    #[error("expected 64 hexadecimal digits, as `epitaph secrets collector` prints them")]
     NotHex,
 }
 
@@ -72,6 +72,11 @@ impl RootSecret {
             return Err(SecretError::TooShort(text.len()));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// The root itself, for handing it to another process of this installation.
+    pub fn reveal(&self) -> &str {
+        &self.0
     }
 
     /// The secret for one purpose.

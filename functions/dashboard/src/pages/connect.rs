@@ -12,6 +12,8 @@ use crate::{Dashboard, fault::Fault, visitor::Visitor};
 
 /// What a client is configured with.
 pub(crate) struct Connect {
+    /// The command that issues a key, where all were revoked.
+    pub(crate) new_key: Option<String>,
     pub(crate) curl: String,
     pub(crate) minidump_url: String,
     pub(crate) dsn: String,
@@ -22,11 +24,18 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    pub(crate) fn new(dashboard: &Dashboard, visitor: &Visitor, project: ProjectId) -> Self {
-        let (base, key) = (dashboard.base_url(visitor), dashboard.key(project));
+    pub(crate) async fn new(
+        dashboard: &Dashboard,
+        visitor: &Visitor,
+        project: ProjectId,
+    ) -> Result<Self, Fault> {
+        let (base, known) = (dashboard.base_url(visitor), dashboard.key(project).await?);
+        let new_key = known.is_none().then(|| format!("epitaph key {project} --new"));
+        let key = known.unwrap_or_else(|| "KEY".to_owned());
         let (scheme, host) = base.split_once("://").unwrap_or(("http", &base));
         let minidump_url = format!("{base}/api/{project}/minidump/?sentry_key={key}");
-        Self {
+        Ok(Self {
+            new_key,
             curl: format!(
                 "curl -F upload_file_minidump=@crash.dmp -F prod=MyGame -F ver=1.2.3 \\\n  '{minidump_url}'"
             ),
@@ -38,7 +47,7 @@ impl Connect {
                  \"stack\":\"Player.Update () (at Assets/Player.cs:12)\",\"release\":\"1.2.3\"}}'"
             ),
             minidump_url,
-        }
+        })
     }
 }
 
@@ -55,5 +64,5 @@ pub(crate) async fn show(
     Path(project): Path<String>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "connect").await?;
-    html(&ConnectView { page, connect: Connect::new(&dashboard, &visitor, project.id) })
+    html(&ConnectView { page, connect: Connect::new(&dashboard, &visitor, project.id).await? })
 }

@@ -111,11 +111,15 @@ pub(crate) async fn show(
     let count = points.iter().map(|point| point.count).sum();
     let breakdown = |dimension| catalog.breakdown(project.id, None, Some(grid.since), dimension, SHARES);
 
+    let connect = match latest.as_slice() {
+        [] => Some(Connect::new(&dashboard, &visitor, project.id).await?),
+        _ => None,
+    };
     let address = format!("/projects/{}", project.id);
     html(&OverviewView {
         project_name: page.project.as_ref().map(|project| project.name.clone()).unwrap_or_default(),
         periods: periods(period, t, |word| format!("{address}?period={word}")),
-        connect: latest.is_empty().then(|| Connect::new(&dashboard, &visitor, project.id)),
+        connect,
         crashes: number(count),
         change: Change::new(count, before.iter().map(|point| point.count).sum(), t),
         active_issues: counted(issues.len()),

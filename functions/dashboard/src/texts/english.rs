@@ -133,6 +133,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     reports: |count| format!("{count} reports"),
     client: "Sent by",
     files: "Files",
+    files_note: "Texts are kept without what is private. Minidumps, pictures and other binary files are as the player's \
+                 game sent them: they may hold anything.",
     signature: "Signature",
     how_signed: "How it came about",
     exceptions: "Exceptions",
@@ -225,6 +227,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     connect_report: "Unity, Godot, web",
     connect_report_text: "Post one JSON object, from any engine that can send an HTTP request. Unity and Godot also have \
                           Sentry's SDKs: those take the DSN.",
+    no_key: "All keys of this project were revoked: no report is taken. Issue a new one with:",
     connect_key_text: "The key lets a client send reports to this project and read nothing. \
                        It may be shipped inside the game.",
 

@@ -130,6 +130,8 @@ pub(crate) const KOREAN: Texts = Texts {
     stands_for: "대표하는 리포트",
     reports: |count| format!("{count}건"),
     client: "보낸 클라이언트",
+    files_note: "텍스트 파일은 개인정보를 지우고 보관합니다. 미니덤프, 이미지 등 바이너리 파일은 플레이어의 게임이 보낸 그대로이며 \
+                 어떤 정보든 들어 있을 수 있습니다.",
     files: "파일",
     signature: "시그니처",
     how_signed: "시그니처가 만들어진 과정",
@@ -229,6 +231,7 @@ pub(crate) const KOREAN: Texts = Texts {
     connect_report: "Unity, Godot, 웹",
     connect_report_text: "HTTP 요청을 보낼 수 있는 엔진이라면 JSON 하나를 보내면 됩니다. \
                           Unity와 Godot에서 Sentry SDK를 쓴다면 DSN을 지정하세요.",
+    no_key: "이 프로젝트의 키가 모두 폐기되어 보고서를 받지 않습니다. 새 키를 발급하세요:",
     connect_key_text: "이 키로는 이 프로젝트에 리포트를 보낼 수만 있고 아무것도 읽을 수 없습니다. \
                        게임에 넣어 배포해도 됩니다.",
 

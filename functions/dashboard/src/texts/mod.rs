@@ -133,6 +133,7 @@ pub(crate) struct Texts {
     pub(crate) reports: fn(u32) -> String,
     pub(crate) client: &'static str,
     pub(crate) files: &'static str,
+    pub(crate) files_note: &'static str,
     pub(crate) signature: &'static str,
     pub(crate) how_signed: &'static str,
     pub(crate) exceptions: &'static str,
@@ -176,6 +177,7 @@ pub(crate) struct Texts {
     pub(crate) connect_report: &'static str,
     pub(crate) connect_report_text: &'static str,
     pub(crate) connect_key_text: &'static str,
+    pub(crate) no_key: &'static str,
 
     // Doors.
     pub(crate) sign_in: &'static str,

@@ -122,12 +122,17 @@ impl Server {
         let packed = zstd::encode_all(serde_json::to_vec(crash).unwrap().as_slice(), 3).unwrap();
         let key = Key::document(crash.project, crash.id, "1");
         self.bucket.put(&key, Bytes::from(packed)).await.unwrap();
+        self.count(crash, None).await
+    }
+
+    /// Records a crash; by a rule, only counts it.
+    pub async fn count(&self, crash: &Crash, counted_by: Option<&str>) -> IssueNumber {
         let new = NewCrash {
             fact: epitaph_facts::fact_of(crash, &self.root.derive(Purpose::UserHash)),
             signature: crash.signature.clone(),
             title: crash.signature.text.clone(),
             attempt: "1".to_owned(),
-            counted_by: None,
+            counted_by: counted_by.map(str::to_owned),
             client_id: crash.client_id.clone(),
             dump_digest: None,
             outcomes: Vec::new(),
