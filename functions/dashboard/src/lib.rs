@@ -55,6 +55,9 @@ pub struct DashboardSettings {
     pub session: Secret,
     /// Makes the keys that pages show ([`epitaph_secrets::Purpose::Ingest`]).
     pub ingest: Secret,
+    /// The largest answer that gets through to the client, in bytes, where there is such a limit: a file above it is
+    /// downloaded from the bucket itself.
+    pub largest_answer: Option<u64>,
 }
 
 /// What all requests share. Cheap to clone.
@@ -66,6 +69,7 @@ struct Inner {
     hosts: Hosts,
     sessions: Sessions,
     ingest: Secret,
+    largest_answer: Option<u64>,
     assets: Assets,
     catalog: Catalog,
     bucket: Bucket,
@@ -80,6 +84,7 @@ impl Dashboard {
             hosts: Hosts::new(public_url.as_deref(), &settings.allowed_hosts),
             sessions: Sessions::new(settings.session, settings.token, secure),
             ingest: settings.ingest,
+            largest_answer: settings.largest_answer,
             assets: Assets::new(),
             public_url,
             catalog,
@@ -105,6 +110,11 @@ impl Dashboard {
 
     pub(crate) fn bucket(&self) -> &Bucket {
         &self.0.bucket
+    }
+
+    /// Whether an answer of so many bytes gets through to the client.
+    pub(crate) fn may_answer(&self, bytes: u64) -> bool {
+        self.0.largest_answer.is_none_or(|largest| bytes <= largest)
     }
 
     /// The URL that games reach this installation by, without a slash at its end.

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
-use epitaph_host::{Context, SecretFileError};
+use epitaph_host::{Context, Platform, SecretFileError};
 use epitaph_secrets::Purpose;
+
+/// Lambda answers with 6 MB of JSON at most, in which what is no text is base64.
+const LAMBDA_ANSWER: u64 = 4_500_000;
 
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
@@ -38,6 +41,7 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
         token: token.reveal().to_owned(),
         session: root.derive(Purpose::Session),
         ingest: secrets.ingest,
+        largest_answer: (settings.platform == Platform::Lambda).then_some(LAMBDA_ANSWER),
     };
     Ok(Dashboard::new(settings, catalog, bucket))
 }

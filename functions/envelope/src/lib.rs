@@ -35,11 +35,11 @@ use axum::{
 };
 use epitaph_crash_model::{ProjectId, Protocol};
 use epitaph_ingest::{
-    Cause, Collector, Refusal,
+    Collector, Refusal,
     body::{self, BodyReader},
     cors,
     draft::Draft,
-    keys,
+    keys, receive,
 };
 
 use crate::{declined::Declined, envelope::Envelope};
@@ -165,35 +165,20 @@ async fn receive_store(
     parts: &Parts,
     body: Body,
 ) -> Result<Draft, Refusal> {
-    let project = project_of(project).and_then(|project| {
+    let begin = || {
+        let project = project_of(project)?;
         collector.authenticate(parts, project)?;
-        Ok(project)
-    });
-    let project = match project {
-        Ok(project) => project,
-        Err(refusal) => {
-            body::linger(body).await;
-            return Err(refusal);
-        }
+        Ok(collector.draft(project, Protocol::Store, &parts.headers))
     };
-    let mut reader = open(collector, parts, body).await?;
-    let mut draft = collector.draft(project, Protocol::Store, &parts.headers);
-    match store::receive(&mut draft, &mut reader, collector.limits().event).await {
-        Ok(()) => Ok(draft),
-        Err(refusal) => {
-            reader.linger().await;
-            draft.discard().await;
-            Err(refusal)
-        }
-    }
+    let read = async |draft: &mut Draft, reader: &mut BodyReader| {
+        store::receive(draft, reader, collector.limits().event).await
+    };
+    collector.receive(&parts.headers, body, begin, read).await
 }
 
 fn project_of(project: Result<Path<String>, PathRejection>) -> Result<ProjectId, Refusal> {
     // What is no text is no project either.
-    let project = project.map_or_else(|_| String::new(), |Path(project)| project);
-    project.parse().map_err(|error| {
-        Refusal::new(Cause::Unauthorized, format!("the project in the address is wrong: {error}"))
-    })
+    receive::project(&project.map_or_else(|_| String::new(), |Path(project)| project))
 }
 
 /// Checks the key in the address or in a header; `false` if there is none, so that the envelope's own must be looked at.

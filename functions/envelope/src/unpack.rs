@@ -122,27 +122,10 @@ impl Unpacker {
 
 #[cfg(test)]
 mod tests {
-    use compression_codecs::{
-        EncodeV2, ZlibEncoder,
-        core::{
-            Level,
-            util::{PartialBuffer, WriteBuffer},
-        },
-    };
+    use epitaph_test_collector::{Packing as Packed, pack};
     use proptest::prelude::*;
 
     use super::*;
-
-    fn zlib(plain: &[u8]) -> Vec<u8> {
-        let mut encoder = ZlibEncoder::new(Level::Default.into());
-        let mut packed = vec![0; plain.len() + 100];
-        let mut output = WriteBuffer::new_initialized(&mut packed);
-        encoder.encode(&mut PartialBuffer::new(plain), &mut output).unwrap();
-        assert!(encoder.finish(&mut output).unwrap());
-        let length = output.written_len();
-        packed.truncate(length);
-        packed
-    }
 
     fn unpack(body: &[u8], step: usize) -> Result<Vec<u8>, UnpackError> {
         let mut unpacker = Unpacker::default();
@@ -165,7 +148,7 @@ mod tests {
         fn json_comes_out_however_it_was_packed_and_arrives(text in "\\PC{0,300}", step in 1_usize..100, lines: bool) {
             let json = format!("{{\"a\":{text:?}}}").into_bytes();
             prop_assert_eq!(unpack(&json, step).unwrap(), json.clone());
-            for packed in [json.clone(), zlib(&json)] {
+            for packed in [json.clone(), pack(Packed::Zlib, &json)] {
                 let mut letters = BASE64.encode(packed);
                 if lines {
                     letters = letters.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + "\r\n").collect();

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 
 use epitaph_crash_model::{Content, Role};
-use support::{Answer, EVENT, House, envelope, event_item, head};
+use support::{EVENT, House, envelope, event_item, head, read};
 use tokio::io::AsyncWriteExt as _;
 
 const ATTACHMENT: u64 = 200 << 20;
@@ -38,7 +38,7 @@ async fn an_attachment_of_200_mb_passes_through_and_is_not_held() {
     for _ in 0..ATTACHMENT / piece.len() as u64 {
         stream.write_all(&piece).await.unwrap();
     }
-    let answer = Answer::read(&mut stream).await;
+    let answer = read(&mut stream).await;
     let held = high_water_mark() - before;
     let report = house.report_of(&answer).await;
     assert_eq!(house.bytes(&report, 0).await, EVENT);

@@ -5,10 +5,7 @@ mod support;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use epitaph_crash_model::{Protocol, Role};
-use support::{
-    EVENT, EVENT_ID, House,
-    pack::{Packing, pack},
-};
+use support::{EVENT, EVENT_ID, House, Packing, pack};
 
 #[tokio::test]
 async fn an_event_is_accepted_and_answered_with_its_id() {

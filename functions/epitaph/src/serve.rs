@@ -19,8 +19,8 @@ use epitaph_host::{
 };
 use epitaph_ingest::{Collector, Engines, producer_settings};
 use epitaph_maintain::{Maintenance, MaintenanceSettings};
-use epitaph_process::{Puller, open_queue};
-use epitaph_queue::embedded::{Consumer, Producer};
+use epitaph_process::{Puller, Queue, open_queue};
+use epitaph_queue::embedded::Producer;
 use epitaph_secrets::Purpose;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -41,14 +41,14 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
 
 async fn serve_all(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let (house, consumer) = House::open(settings).await?;
+    let (house, queue) = House::open(settings).await?;
     let listener = bind(SocketAddr::new(house.settings.bind, house.settings.port))?;
     let url = house.settings.url(listener.local_addr()?.port());
 
     let (stop, stopped) = watch::channel(false);
     let mut background = JoinSet::new();
     let puller = Puller::new(&house.context("process"), house.engines.bucket.clone(), house.catalog.clone())?;
-    background.spawn(puller.pull(consumer, stopped.clone()));
+    background.spawn(puller.pull(queue, stopped.clone()));
     let maintenance = Maintenance::new(
         MaintenanceSettings {
             retention_days: house.settings.retention_days,
@@ -66,6 +66,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
             token: house.token.reveal().to_owned(),
             session: house.root()?.derive(Purpose::Session),
             ingest: house.secrets.ingest.clone(),
+            largest_answer: None,
         },
         house.catalog.clone(),
         house.engines.bucket.clone(),
@@ -111,15 +112,21 @@ struct House {
 }
 
 impl House {
-    async fn open(settings: Settings) -> Result<(Self, Consumer), Failure> {
+    async fn open(settings: Settings) -> Result<(Self, Queue), Failure> {
         let (secrets, token) = (settings.load_secrets()?, settings.load_token()?);
-        let consumer = open_queue(&settings)?;
-        let waker = consumer.waker();
-        let producer = Producer::new(producer_settings(&settings)).with_wake(move || waker.wake());
-        let engines = Engines::with_queue(&settings, Arc::new(producer))?;
+        let queue = open_queue(&settings)?;
+        let engines = match &queue {
+            Queue::Embedded(consumer) => {
+                let waker = consumer.waker();
+                let producer = Producer::new(producer_settings(&settings)).with_wake(move || waker.wake());
+                Engines::with_queue(&settings, Arc::new(producer))?
+            }
+            #[allow(unreachable_patterns, reason = "which queues there are depends on the features")]
+            _ => Engines::open(&settings)?,
+        };
         let catalog = Catalog::open(&settings.catalog)?;
         catalog.migrate().await?;
-        Ok((Self { settings, secrets, token, metrics: Metrics::new(), catalog, engines }, consumer))
+        Ok((Self { settings, secrets, token, metrics: Metrics::new(), catalog, engines }, queue))
     }
 
     async fn welcome(&self, url: &str) -> Result<String, Failure> {

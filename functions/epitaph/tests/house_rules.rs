@@ -24,12 +24,13 @@ const HEAVY: [&str; 8] = [
     "minidump-processor",
 ];
 /// Engines, and the one crate of ours that may know each.
-const KNOWN_BY_ONE: [(&str, &str); 8] = [
+const KNOWN_BY_ONE: [(&str, &str); 9] = [
     ("sqlx", "epitaph-catalog"),
     ("object_store", "epitaph-bucket"),
     ("datafusion", "epitaph-facts"),
     ("parquet", "epitaph-facts"),
     ("aws-sdk-sqs", "epitaph-queue"),
+    ("aws-config", "epitaph-queue"),
     ("lambda_http", "epitaph-host"),
     ("lambda_runtime", "epitaph-host"),
     ("hmac", "epitaph-secrets"),

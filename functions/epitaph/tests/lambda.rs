@@ -86,7 +86,7 @@ impl Emulator {
         let log = house.data().with_file_name(format!("{name}.stdout"));
         let child = Command::new(program)
             .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{}/{name}", self.service.address()))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{}/.rt/{name}", self.service.address()))
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")

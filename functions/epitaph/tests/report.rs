@@ -16,6 +16,18 @@ async fn crash(server: &Server, report: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn an_event_as_large_as_the_operator_allows_is_taken_and_read() {
+    let house = House::with(&[("EPITAPH_LIMIT_EVENT", "3M")]);
+    let server = house.serve();
+    let url = format!("{}/api/1/store/?sentry_key={}", server.url, server.key);
+    let event = json!({"message": "it froze", "unknown": "x".repeat(2 << 20)});
+    let posted = answer(server.client.post(url).body(event.to_string())).await.unwrap();
+    let posted: Value = serde_json::from_str(&posted.text).unwrap();
+    let read = server.crash(posted["id"].as_str().unwrap()).await;
+    assert_eq!((&read["message"], &read["unreadable"]), (&json!("it froze"), &Value::Null));
+}
+
+#[tokio::test]
 async fn an_exception_of_unity_appears_with_its_frames_and_falls_together_with_its_like() {
     let house = House::new();
     let server = house.serve();

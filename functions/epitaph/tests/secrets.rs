@@ -22,7 +22,7 @@ fn printed(house: &House, function: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn a_function_is_given_what_it_needs_and_no_more() {
-    let house = House::with(&[("EPITAPH_SECRET", ROOT), ("EPITAPH_TOKEN", "a token that is long enough")]);
+    let house = House::with(&[("EPITAPH_SECRET", ROOT), ("EPITAPH_TOKEN", "a-token-that-is-long-enough")]);
     let root = RootSecret::new(ROOT).unwrap();
     let derived = [("EPITAPH_INGEST_SECRET", Purpose::Ingest), ("EPITAPH_MESSAGE_SECRET", Purpose::Message)]
         .map(|(name, purpose)| (name.to_owned(), root.derive(purpose).to_hex()));
@@ -31,7 +31,7 @@ fn a_function_is_given_what_it_needs_and_no_more() {
     }
     let all = [("EPITAPH_SECRET".to_owned(), ROOT.to_owned())];
     assert_eq!(printed(&house, "process"), all.clone().into());
-    let token = ("EPITAPH_TOKEN".to_owned(), "a token that is long enough".to_owned());
+    let token = ("EPITAPH_TOKEN".to_owned(), "a-token-that-is-long-enough".to_owned());
     assert_eq!(printed(&house, "dashboard"), all.into_iter().chain([token]).collect());
 }
 

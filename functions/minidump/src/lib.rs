@@ -26,7 +26,9 @@ use axum::{
     routing::post,
 };
 use epitaph_crash_model::{ProjectId, Protocol};
-use epitaph_ingest::{Accepted, Cause, Collector, Refusal, body, draft::Draft, keys, multipart};
+use epitaph_ingest::{
+    Accepted, Collector, Refusal, body::BodyReader, draft::Draft, keys, multipart, receive,
+};
 
 /// The names in a query that are ours, and no annotations.
 const OWN_NAMES: [&str; 2] = ["sentry_key", "project"];
@@ -78,28 +80,35 @@ fn text(status: StatusCode, body: String) -> Response {
     response
 }
 
-/// Receives one report. A project of `None` is looked for in the query, as Socorro's path names none.
+/// Receives one report. A project of `None` is looked for in the query, as Socorro's path names none. What it has of a
+/// minidump that is whole is kept, whatever comes after.
 async fn receive(
     collector: &Collector,
     project: Option<&str>,
     request: Request,
 ) -> Result<Accepted, Refusal> {
     let (parts, body) = request.into_parts();
-    let result = match authenticated_project(collector, project, &parts) {
-        Ok(id) => {
-            let socorro = project.is_none();
-            match collector.read(&parts.headers, body) {
-                Ok(reader) => draft(collector, id, socorro, &parts, reader).await,
-                Err(unread) => Err(unread.linger().await),
-            }
-        }
-        Err(refusal) => {
-            body::linger(body).await;
-            Err(refusal)
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = receive::is_form(content_type);
+    let protocol = match (is_form, project) {
+        (_, None) => Protocol::Socorro,
+        (true, Some(_)) => Protocol::Multipart,
+        (false, Some(_)) => Protocol::RawMinidump,
+    };
+    let begin = || {
+        let project = authenticated_project(collector, project, &parts)?;
+        Ok(collector.draft(project, protocol, &parts.headers))
+    };
+    let read = async |draft: &mut Draft, reader: &mut BodyReader| {
+        if is_form {
+            let boundary = content_type.and_then(multipart::boundary_of);
+            form::receive(draft, collector.limits(), boundary.as_deref(), reader).await
+        } else {
+            raw::receive(draft, reader).await
         }
     };
-    let accepted = match result {
-        Ok(draft) => collector.accept_or_discard(draft).await,
+    let accepted = match collector.receive(&parts.headers, body, begin, read).await {
+        Ok(draft) => collector.accept_or_discard(with_query(draft, &parts)).await,
         Err(refusal) => Err(refusal),
     };
     accepted.inspect_err(|refusal| collector.count_refused(refusal))
@@ -117,47 +126,17 @@ fn authenticated_project(
             keys::query_values(query, "project").next().unwrap_or_else(|| ProjectId::FIRST.to_string())
         }
     };
-    let project = project.parse().map_err(|error| {
-        Refusal::new(Cause::Unauthorized, format!("the project in the address is wrong: {error}"))
-    })?;
+    let project = receive::project(&project)?;
     collector.authenticate(parts, project)?;
     Ok(project)
 }
 
-/// Reads the body into a report. What it has of a minidump that is whole is kept, whatever comes after.
-async fn draft(
-    collector: &Collector,
-    project: ProjectId,
-    socorro: bool,
-    parts: &Parts,
-    mut reader: body::BodyReader,
-) -> Result<Draft, Refusal> {
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = content_type.is_some_and(|content_type| {
-        content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
-    });
-    let protocol = match (is_form, socorro) {
-        (_, true) => Protocol::Socorro,
-        (true, false) => Protocol::Multipart,
-        (false, false) => Protocol::RawMinidump,
-    };
-    let mut draft = collector.draft(project, protocol, &parts.headers);
-    let received = if is_form {
-        let boundary = content_type.and_then(multipart::boundary_of);
-        form::receive(&mut draft, collector.limits(), boundary.as_deref(), &mut reader).await
-    } else {
-        raw::receive(&mut draft, &mut reader).await
-    };
-    if let Err(refusal) = received {
-        // At the same time: the bucket that failed may take as long to delete, and the client waits for its answer.
-        reader.linger_during(draft.discard()).await;
-        return Err(refusal);
-    }
-    // Crashpad repeats product, version and guid in the query; a field of the same name has the first word.
+/// Crashpad repeats product, version and guid in the query; a field of the same name has the first word.
+fn with_query(mut draft: Draft, parts: &Parts) -> Draft {
     for (name, value) in keys::query_pairs(parts.uri.query().unwrap_or_default()) {
         if !OWN_NAMES.contains(&name.as_str()) {
             draft.annotate(name, value);
         }
     }
-    Ok(draft)
+    draft
 }

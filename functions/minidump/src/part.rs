@@ -163,10 +163,12 @@ impl Part {
                 receiver.sentry.add(field, value);
                 Ok(())
             }
-            Self::Extra { head, json, .. } => match extra::read(&json, |name, value| draft.annotate(name, value)) {
-                Ok(()) => Ok(()),
-                Err(_) => keep_unread(draft, head, json.freeze()).await,
-            },
+            Self::Extra { head, json, .. } => {
+                match extra::read(&json, |name, value| draft.annotate(name, value)) {
+                    Ok(()) => Ok(()),
+                    Err(_) => keep_unread(draft, head, json.freeze()).await,
+                }
+            }
             Self::Dump(dump) => keep(draft, *dump).await,
             Self::Attachment(file) => add(draft, *file).await,
         }

@@ -6,7 +6,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use epitaph_test_dumps::{crashpad, linux};
-use support::{House, Packing, chunked, dump_part, field_part, form, head, pack, post};
+use support::{House, Packing, chunked, dump_part, field_part, form, head, is_accepted, pack, post};
 use tokio::io::AsyncWriteExt as _;
 
 const FORM: &str =
@@ -201,7 +201,7 @@ async fn a_dump_or_a_request_over_its_limit_is_refused_with_413_and_leaves_nothi
     let left = fs::read_dir(house.bucket_directory().join("payloads/1")).into_iter().flatten();
     let files: Vec<_> = left.flat_map(|day| walk(&day.unwrap().path())).collect();
     assert_eq!(files, Vec::<std::path::PathBuf>::new());
-    house.send_raw(&[], &dump(200_000)).await.report_is_accepted();
+    is_accepted(&house.send_raw(&[], &dump(200_000)).await);
 }
 
 /// All files below a directory.
@@ -249,7 +249,7 @@ async fn where_neither_queue_nor_bucket_take_it_the_client_may_come_again_and_is
     }
     fs::remove_file(house.bucket_directory()).unwrap();
     let parked = house.send_form(&good_form()).await;
-    parked.report_is_accepted();
+    is_accepted(&parked);
     let object = house.bucket_directory().join(format!("parked/1/{}.json", parked.body));
     let message: serde_json::Value = serde_json::from_slice(&fs::read(object).unwrap()).unwrap();
     assert_eq!(message["data"]["annotations"]["prod"], "MyGame");

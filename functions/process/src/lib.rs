@@ -18,7 +18,6 @@ pub mod parser;
 mod payloads;
 mod private;
 mod processor;
-#[cfg(feature = "embedded")]
 mod pull;
 mod report;
 mod rules;
@@ -30,12 +29,11 @@ mod unreal;
 
 #[cfg(feature = "lambda")]
 pub use crate::lambda::Batches;
-#[cfg(feature = "embedded")]
-pub use crate::pull::{OpenError, Puller, open_queue};
 #[cfg(feature = "knative")]
 pub use crate::subscriber::{SubscriberSettings, subscriber};
 pub use crate::{
     isolation::{ParserError, ParserSettings, parse},
     parsed::{Parsed, Unreadable, Verdict},
     processor::{Processor, ProcessorSettings},
+    pull::{OpenError, Puller, Queue, open_queue},
 };

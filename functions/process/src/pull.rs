@@ -1,4 +1,4 @@
-//! Pulling messages from the embedded queue.
+//! Pulling messages from the embedded queue, or from an SQS queue.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -6,11 +6,12 @@ use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::Message;
 use epitaph_dead_letters::DeadLetters;
-use epitaph_host::{Context, Platform, Settings, metrics, telemetry};
-use epitaph_queue::{
-    Handler, Outcome, Undeliverable, consume,
-    embedded::{self, Consumer, ConsumerSettings},
-};
+use epitaph_host::{Context, Platform, QueueUrl, Settings, metrics, telemetry};
+#[cfg(feature = "embedded")]
+use epitaph_queue::embedded;
+#[cfg(feature = "sqs")]
+use epitaph_queue::sqs;
+use epitaph_queue::{Handler, Outcome, Undeliverable, consume};
 use epitaph_secrets::Purpose;
 use tokio::sync::watch;
 
@@ -19,6 +20,10 @@ use crate::{ParserError, ParserSettings, Processor, ProcessorSettings, processor
 /// A message whose handler vanished so often is a dead letter. Parsers are isolated and have attempts of their own; this
 /// counts deaths of the whole process.
 pub(crate) const MOST_ATTEMPTS: u32 = 20;
+/// The same where an SQS queue counts: it counts also what other processes gave back while an engine was down. It must
+/// be less than what the queue itself allows, so that it is `process` that says why.
+#[cfg(feature = "sqs")]
+const MOST_RECEIVED: u32 = 500;
 
 /// Why `process` cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +32,12 @@ pub enum OpenError {
     #[error("EPITAPH_SECRET is not set, only secrets derived from it; expected the root secret")]
     NoRoot,
     /// The queue cannot be consumed.
+    #[cfg(feature = "embedded")]
     #[error("the queue cannot be consumed")]
     Queue(#[from] embedded::OpenError),
+    /// This build was made without the queue's engine, or nothing is pulled from it.
+    #[error("this build can pull nothing from the queue that EPITAPH_QUEUE or K_SINK names, expected another")]
+    NoEngine,
     /// The bucket's URL is not usable.
     #[error("the bucket cannot be used")]
     Bucket(#[from] BucketError),
@@ -43,15 +52,38 @@ pub enum OpenError {
     Scratch(PathBuf, #[source] io::Error),
 }
 
-/// Opens the embedded queue of the data directory for consuming. One process at a time can.
+/// A queue to pull from.
+pub enum Queue {
+    /// The embedded one of the data directory.
+    #[cfg(feature = "embedded")]
+    Embedded(embedded::Consumer),
+    /// An SQS queue.
+    #[cfg(feature = "sqs")]
+    Sqs(sqs::Consumer),
+}
+
+/// Opens the queue that the settings name. Of the embedded one, one process at a time can. Must be called inside a
+/// runtime.
 ///
 /// # Errors
-/// [`OpenError::Queue`].
-pub fn open_queue(settings: &Settings) -> Result<Consumer, OpenError> {
+/// [`OpenError::Queue`], [`OpenError::NoEngine`].
+pub fn open_queue(settings: &Settings) -> Result<Queue, OpenError> {
     // Twice the parsers: while they run, the next reports are read and documents are written.
     let in_flight = std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2);
-    let consumer_settings = ConsumerSettings { in_flight, ..ConsumerSettings::default() };
-    Ok(Consumer::open(&settings.data.join("queue"), consumer_settings)?)
+    match &settings.queue {
+        #[cfg(feature = "embedded")]
+        QueueUrl::Embedded => {
+            let consumer = embedded::ConsumerSettings { in_flight, ..embedded::ConsumerSettings::default() };
+            let consumer = embedded::Consumer::open(&settings.data.join("queue"), consumer)?;
+            Ok(Queue::Embedded(consumer))
+        }
+        #[cfg(feature = "sqs")]
+        QueueUrl::Sqs(url) => {
+            let consumer = sqs::ConsumerSettings { in_flight, ..sqs::ConsumerSettings::default() };
+            Ok(Queue::Sqs(sqs::Consumer::new(sqs::SqsSettings::from_environment(url), consumer)))
+        }
+        _ => Err(OpenError::NoEngine),
+    }
 }
 
 /// Hands messages from the queue to a processor, and what it can never handle to the dead letters.
@@ -101,8 +133,13 @@ impl Puller {
     }
 
     /// Pulls until it is told to stop, and finishes what it has begun.
-    pub async fn pull(self, consumer: Consumer, stop: watch::Receiver<bool>) {
-        consume(consumer, Arc::new(self), MOST_ATTEMPTS, stop).await;
+    pub async fn pull(self, queue: Queue, stop: watch::Receiver<bool>) {
+        match queue {
+            #[cfg(feature = "embedded")]
+            Queue::Embedded(consumer) => consume(consumer, Arc::new(self), MOST_ATTEMPTS, stop).await,
+            #[cfg(feature = "sqs")]
+            Queue::Sqs(consumer) => consume(consumer, Arc::new(self), MOST_RECEIVED, stop).await,
+        }
     }
 }
 

@@ -25,14 +25,8 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use epitaph_crash_model::{ProjectId, Protocol};
-use epitaph_ingest::{
-    Cause, Collector, Refusal,
-    body::{self, BodyReader},
-    cors,
-    draft::Draft,
-    multipart,
-};
+use epitaph_crash_model::Protocol;
+use epitaph_ingest::{Collector, Refusal, body::BodyReader, cors, draft::Draft, multipart, receive};
 
 use crate::held::Held;
 
@@ -78,66 +72,30 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
+/// Reads a body into a report. Whatever is no form is taken for JSON: pages that must not ask first send it as text.
 async fn receive(
     collector: &Collector,
     project: Result<Path<String>, PathRejection>,
     parts: &Parts,
     body: Body,
 ) -> Result<Draft, Refusal> {
-    let project = match authenticated_project(collector, project, parts) {
-        Ok(project) => project,
-        Err(refusal) => {
-            body::linger(body).await;
-            return Err(refusal);
-        }
+    let begin = || {
+        // What is no text is no project either.
+        let project = receive::project(&project.map_or_else(|_| String::new(), |Path(project)| project))?;
+        collector.authenticate(parts, project)?;
+        Ok(collector.draft(project, Protocol::Report, &parts.headers))
     };
-    match collector.read(&parts.headers, body) {
-        Ok(reader) => draft(collector, project, parts, reader).await,
-        Err(unread) => Err(unread.linger().await),
-    }
-}
-
-fn authenticated_project(
-    collector: &Collector,
-    project: Result<Path<String>, PathRejection>,
-    parts: &Parts,
-) -> Result<ProjectId, Refusal> {
-    // What is no text is no project either.
-    let project = project.map_or_else(|_| String::new(), |Path(project)| project);
-    let project = project.parse().map_err(|error| {
-        Refusal::new(Cause::Unauthorized, format!("the project in the address is wrong: {error}"))
-    })?;
-    collector.authenticate(parts, project)?;
-    Ok(project)
-}
-
-/// Reads the body into a report. Whatever is no form is taken for JSON: pages that must not ask first send it as text.
-async fn draft(
-    collector: &Collector,
-    project: ProjectId,
-    parts: &Parts,
-    mut reader: BodyReader,
-) -> Result<Draft, Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = content_type.is_some_and(|content_type| {
-        content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
-    });
-    let mut draft = collector.draft(project, Protocol::Report, &parts.headers);
     let limits = collector.limits();
-    let received = if is_form {
-        let boundary = content_type.and_then(multipart::boundary_of);
-        form::receive(&mut draft, boundary.as_deref(), limits, &mut reader).await
-    } else {
-        alone(&mut draft, limits.event, &mut reader).await
-    };
-    match received {
-        Ok(()) => Ok(draft),
-        Err(refusal) => {
-            // At the same time: the bucket that failed may take as long to delete, and the client waits for its answer.
-            reader.linger_during(draft.discard()).await;
-            Err(refusal)
+    let read = async |draft: &mut Draft, reader: &mut BodyReader| {
+        if receive::is_form(content_type) {
+            let boundary = content_type.and_then(multipart::boundary_of);
+            form::receive(draft, boundary.as_deref(), limits, reader).await
+        } else {
+            alone(draft, limits.event, reader).await
         }
-    }
+    };
+    collector.receive(&parts.headers, body, begin, read).await
 }
 
 /// A body that is the JSON itself.

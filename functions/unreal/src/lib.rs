@@ -15,12 +15,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
-use epitaph_crash_model::{CrashId, ProjectId, Protocol};
-use epitaph_ingest::{Cause, Collector, Refusal, body, draft::Draft, keys};
+use epitaph_crash_model::{CrashId, Protocol};
+use epitaph_ingest::{Collector, Refusal, body::BodyReader, draft::Draft, keys};
 
 /// The names of the three parts of `UserID`, in their order.
 const USER_PARTS: [&str; 3] = ["LoginId", "EpicAccountId", "MachineId"];
@@ -46,7 +46,7 @@ async fn unreal(
 ) -> Response {
     // What is no text is no project either.
     let (project, key) = path.map_or_else(|_| Default::default(), |Path(segments)| segments);
-    match receive(&collector, &project, &key, request).await {
+    match accept(&collector, &project, &key, request).await {
         Ok(id) => text(StatusCode::OK, id.to_string()),
         Err(refusal) => {
             collector.count_refused(&refusal);
@@ -62,62 +62,31 @@ fn text(status: StatusCode, body: String) -> Response {
     response
 }
 
-async fn receive(
+async fn accept(
     collector: &Collector,
     project: &str,
     key: &str,
     request: Request,
 ) -> Result<CrashId, Refusal> {
     let (parts, body) = request.into_parts();
-    let project = match authenticated_project(collector, project, key, &parts) {
-        Ok(project) => project,
-        Err(refusal) => {
-            body::linger(body).await;
-            return Err(refusal);
-        }
+    let query = parts.uri.query().unwrap_or_default();
+    let begin = || {
+        let project = epitaph_ingest::receive::project(project)?;
+        collector.check_key(project, &keys::key_in_path(key, query, &parts.headers)?)?;
+        Ok(collector.draft(project, Protocol::Unreal, &parts.headers))
     };
-    let draft = match collector.read(&parts.headers, body) {
-        Ok(reader) => draft(collector, project, &parts, reader).await?,
-        Err(unread) => return Err(unread.linger().await),
+    let read = async |draft: &mut Draft, reader: &mut BodyReader| {
+        receive::receive(draft, collector.limits(), reader).await
     };
-    collector.accept(draft).await
-}
-
-fn authenticated_project(
-    collector: &Collector,
-    project: &str,
-    key: &str,
-    parts: &Parts,
-) -> Result<ProjectId, Refusal> {
-    let project = project.parse().map_err(|error| {
-        Refusal::new(Cause::Unauthorized, format!("the project in the address is wrong: {error}"))
-    })?;
-    let key = keys::key_in_path(key, parts.uri.query().unwrap_or_default(), &parts.headers)?;
-    collector.check_key(project, &key)?;
-    Ok(project)
-}
-
-/// Reads the body into a report.
-async fn draft(
-    collector: &Collector,
-    project: ProjectId,
-    parts: &Parts,
-    mut reader: body::BodyReader,
-) -> Result<Draft, Refusal> {
-    let mut draft = collector.draft(project, Protocol::Unreal, &parts.headers);
-    if let Err(refusal) = receive::receive(&mut draft, collector.limits(), &mut reader).await {
-        // At the same time: the bucket that failed may take as long to delete, and the client waits for its answer.
-        reader.linger_during(draft.discard()).await;
-        return Err(refusal);
-    }
-    for (name, value) in keys::query_pairs(parts.uri.query().unwrap_or_default()) {
+    let mut draft = collector.receive(&parts.headers, body, begin, read).await?;
+    for (name, value) in keys::query_pairs(query) {
         match name.as_str() {
             "sentry_key" => {}
             "UserID" => annotate_user(&mut draft, &value),
             _ => draft.annotate(name, value),
         }
     }
-    Ok(draft)
+    collector.accept(draft).await
 }
 
 /// `login|epic id|machine id`: each by itself, and the one that tells users apart as `user_id`. Players without an

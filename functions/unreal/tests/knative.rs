@@ -16,7 +16,10 @@ fn zlib(plain: &[u8]) -> Vec<u8> {
 fn contract(directory: &tempfile::TempDir) -> Contract {
     let container = container(env!("CARGO_BIN_EXE_unreal"), "unreal", directory.path());
     let path = format!("/api/1/unreal/{}/?AppID=CrashReporter", key());
-    let crash = unreal::container(unreal::Layout::HeaderFirst, &[("MyGame.log", b"the last line")]);
+    let crash = unreal::container(
+        unreal::Layout::HeaderFirst,
+        &[("CrashContext.runtime-xml", b"<FGenericCrashContext/>")],
+    );
     let body = bytes::Bytes::from(zlib(&crash));
     Contract::new(container, true, 200, move |_| {
         let request = Request::post(&path).header("content-type", "application/octet-stream");

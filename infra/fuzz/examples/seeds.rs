@@ -6,6 +6,8 @@
 mod json;
 #[path = "seeds/packed.rs"]
 mod packed;
+#[path = "seeds/requests.rs"]
+mod requests;
 #[path = "seeds/text.rs"]
 mod text;
 
@@ -29,6 +31,7 @@ fn main() {
     seeds.extend(unreal());
     seeds.extend(json::seeds());
     seeds.extend(packed::seeds());
+    seeds.extend(requests::seeds());
     seeds.extend(text::seeds());
     for (target, name, bytes) in seeds {
         let folder = Path::new(&folder).join(target);
@@ -44,20 +47,38 @@ fn cut(target: &'static str, name: &str, input: &[u8]) -> Vec<Seed> {
 }
 
 fn multipart() -> Vec<Seed> {
-    let part = |head: &str, body: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n");
+    let part =
+        |head: &str, body: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n");
     let crashpad = [
         part("name=\"guid\"", "0"),
         part("name=\"a%22%0D%0A%25\"", "quoted"),
-        part("name=\"upload_file_minidump\"; filename=\"C:\\\\x\\\\a.dmp\"\r\nContent-Type: application/x-dmp", "MDMP\r\n--bc"),
+        part(
+            "name=\"upload_file_minidump\"; filename=\"C:\\\\x\\\\a.dmp\"\r\nContent-Type: application/x-dmp",
+            "MDMP\r\n--bc",
+        ),
     ];
     let forms = [
         ("annotations-and-a-dump", format!("b\n{}--b--\r\n", crashpad.concat())),
         ("content-type", format!("multipart/form-data; boundary=\"b\"\n{}--b--", part("name=a", "1"))),
         ("preamble", format!("b\nbefore\r\n--bx\r\n{}--b--after", part("name=a", ""))),
         ("empty-part", "b\n--b\r\nContent-Disposition: form-data; name=a\r\n\r\n--b--".to_owned()),
-        ("empty-part-and-a-longer-word", "b\n--b\r\nContent-Disposition: form-data; name=a\r\n\r\n--bc\r\n--b--".to_owned()),
-        ("padding", format!("b\n--b  \t\r\nContent-Disposition: x; name=\"\\\"\"\r\n\r\nv\r\n--b{}--b--", " ".repeat(70))),
-        ("nested", format!("b\n--b\r\nContent-Disposition: form-data; name=n\r\nContent-Type: multipart/form-data; boundary=c\r\n\r\n--c\r\n\r\n--c--\r\n--b--")),
+        (
+            "empty-part-and-a-longer-word",
+            "b\n--b\r\nContent-Disposition: form-data; name=a\r\n\r\n--bc\r\n--b--".to_owned(),
+        ),
+        (
+            "padding",
+            format!(
+                "b\n--b  \t\r\nContent-Disposition: x; name=\"\\\"\"\r\n\r\nv\r\n--b{}--b--",
+                " ".repeat(70)
+            ),
+        ),
+        (
+            "nested",
+            format!(
+                "b\n--b\r\nContent-Disposition: form-data; name=n\r\nContent-Type: multipart/form-data; boundary=c\r\n\r\n--c\r\n\r\n--c--\r\n--b--"
+            ),
+        ),
         ("no-head", "b\n--b\r\n\r\n".to_owned()),
     ];
     forms.iter().flat_map(|(name, form)| cut("multipart", name, form.as_bytes())).collect()
@@ -73,7 +94,8 @@ fn envelopes() -> Vec<Seed> {
         ("other-types", "{\"event_id\":7}\n{\"type\":\"x\",\"length\":null,\"filename\":[1]}\npayload".to_owned()),
         ("numbers", "{}\n{\"type\":\"event\"}\n{\"a\":[1e999,-0,0.1e-7,18446744073709551616],\"b\":\"\\ud800\\u0041\"}".to_owned()),
     ];
-    let mut seeds: Vec<Seed> = envelopes.iter().flat_map(|(name, text)| cut("envelope", name, text.as_bytes())).collect();
+    let mut seeds: Vec<Seed> =
+        envelopes.iter().flat_map(|(name, text)| cut("envelope", name, text.as_bytes())).collect();
     for (name, text) in [
         ("json", event.clone()),
         ("base64", "eyJtZXNzYWdlIjoieCJ9".to_owned()),
@@ -97,7 +119,11 @@ fn unreal() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for (name, layout) in [("header-first", Layout::HeaderFirst), ("header-last", Layout::HeaderLast)] {
         seeds.extend(cut("unreal", name, &container(layout, &files[..2])));
-        seeds.extend(cut("unreal", &format!("{name}-bare"), &container_named(layout, b"dir", b"a.ue", bare, &files)));
+        seeds.extend(cut(
+            "unreal",
+            &format!("{name}-bare"),
+            &container_named(layout, b"dir", b"a.ue", bare, &files),
+        ));
         seeds.extend(cut("unreal", &format!("{name}-empty"), &container_named(layout, b"", b"", bare, &[])));
     }
     seeds

@@ -63,5 +63,9 @@ fn is_signed(crash: &Crash) {
     };
     let signature = sign(&unsigned);
     assert_eq!(signature, sign(&unsigned));
-    assert!(signature.text.chars().count() <= LONGEST_TEXT && !signature.text.is_empty(), "{}", signature.text);
+    assert!(
+        signature.text.chars().count() <= LONGEST_TEXT && !signature.text.is_empty(),
+        "{}",
+        signature.text
+    );
 }

@@ -15,6 +15,7 @@ mod inflate;
 mod multipart;
 mod names;
 mod pieces;
+mod requests;
 mod rules;
 mod texts;
 mod unreal;
@@ -25,6 +26,7 @@ pub use crate::{
     inflate::inflate,
     multipart::multipart,
     names::{extra, names},
+    requests::requests,
     rules::rules,
     texts::{scrub, signature, stack_text},
     unreal::unreal,
@@ -34,7 +36,7 @@ pub use crate::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus/`.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("context", context),
     ("envelope", envelope),
     ("event", event),
@@ -44,6 +46,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("multipart", multipart),
     ("names", names),
     ("report", report),
+    ("requests", requests),
     ("rules", rules),
     ("scrub", scrub),
     ("signature", signature),

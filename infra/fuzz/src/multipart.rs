@@ -14,8 +14,10 @@ type Part = (PartHead, Vec<u8>, bool);
 /// the boundary. The rest is the body.
 pub fn multipart(data: &[u8]) {
     let (pieces, rest) = Pieces::of(data);
-    let (line, body) =
-        rest.iter().position(|byte| *byte == b'\n').map_or((&b"b"[..], rest), |end| (&rest[..end], &rest[end + 1..]));
+    let (line, body) = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or((&b"b"[..], rest), |end| (&rest[..end], &rest[end + 1..]));
     let line = String::from_utf8_lossy(line);
     let boundary = boundary_of(&line).unwrap_or_else(|| line.into_owned());
     let Some((parts, end)) = parse(&boundary, [body].into_iter()) else { return };

@@ -78,7 +78,9 @@ pub fn extra(data: &[u8]) {
             let told = told.expect("every name is told");
             match value {
                 serde_json::Value::String(text) => assert_eq!(told, text),
-                other => assert!(serde_json::from_str::<serde_json::Value>(told).is_ok_and(|told| told == *other)),
+                other => {
+                    assert!(serde_json::from_str::<serde_json::Value>(told).is_ok_and(|told| told == *other))
+                }
             }
         }
     }

@@ -53,7 +53,8 @@ fn is_name(name: Option<&String>) {
 pub fn signature(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let frame = |(index, line): (usize, &str), base: u64| {
-        let (module, function) = line.split_once('\t').map_or((None, line), |(module, rest)| (Some(module), rest));
+        let (module, function) =
+            line.split_once('\t').map_or((None, line), |(module, rest)| (Some(module), rest));
         Frame {
             module: module.map(str::to_owned),
             function: (!function.is_empty()).then(|| function.to_owned()),
@@ -66,7 +67,8 @@ pub fn signature(data: &[u8]) {
         text.lines().take(200).enumerate().map(|line| frame(line, base)).collect()
     };
     let first = text.lines().next().unwrap_or_default();
-    let exception = [Exception { kind: Some(first.to_owned()), message: Some(text.to_string()), ..Exception::default() }];
+    let exception =
+        [Exception { kind: Some(first.to_owned()), message: Some(text.to_string()), ..Exception::default() }];
     for exceptions in [&[][..], &exception[..]] {
         for fingerprint in [&[][..], &[first.to_owned(), "{{ default }}".to_owned()]] {
             let sign = |base| {

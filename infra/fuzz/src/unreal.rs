@@ -22,7 +22,8 @@ pub fn unreal(data: &[u8]) {
         return;
     }
     assert!(files.iter().all(|(.., whole)| *whole), "a container that ended has no open file");
-    let named: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes, _)| (name.as_str(), &bytes[..])).collect();
+    let named: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, bytes, _)| (name.as_str(), &bytes[..])).collect();
     // What was not UTF-8 is longer when it is.
     if named.iter().any(|(name, _)| name.len() > 4096) {
         return;

@@ -25,15 +25,15 @@ use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use tokio::{io::AsyncWriteExt, sync::OnceCell};
 
-use crate::{
-    memory::Memory,
-    open::{Connection, Location},
-};
 pub use crate::{
     error::BucketError,
     key::{Key, ParseKeyError},
     open::{Environment, OpenOptions},
     upload::Upload,
+};
+use crate::{
+    memory::Memory,
+    open::{Connection, Location},
 };
 
 /// A bucket. Cheap to clone; all clones share one client.

@@ -90,7 +90,10 @@ pub(crate) enum Location {
     Memory,
     #[cfg(feature = "embedded")]
     Directory(std::path::PathBuf),
-    Remote { url: Url, environment: Environment },
+    Remote {
+        url: Url,
+        environment: Environment,
+    },
 }
 
 impl Location {

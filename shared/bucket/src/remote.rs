@@ -69,12 +69,14 @@ fn s3(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
         .with_url(url.as_str())
         .with_retry(retry())
         .with_config(Config::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
-    let endpoint = [Config::S3Endpoint, Config::Endpoint].iter().find_map(|key| builder.get_config_value(key));
+    let endpoint =
+        [Config::S3Endpoint, Config::Endpoint].iter().find_map(|key| builder.get_config_value(key));
     match endpoint {
         // Whoever names a server names how to talk to it; it finds the bucket in the path.
         Some(endpoint) => builder = builder.with_allow_http(endpoint.starts_with("http://")),
         None if builder.get_config_value(&Config::Region).is_none() => {
-            let expected = "AWS_REGION is not set, expected the region of the bucket that EPITAPH_BUCKET names";
+            let expected =
+                "AWS_REGION is not set, expected the region of the bucket that EPITAPH_BUCKET names";
             return Err(BucketError::BadLocation(expected.into()));
         }
         // A name with dots has no certificate as a host.
@@ -144,7 +146,12 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(crate) async fn sign(&self, key: &Path, lifetime: Duration, file_name: &str) -> Result<String, Error> {
+    pub(crate) async fn sign(
+        &self,
+        key: &Path,
+        lifetime: Duration,
+        file_name: &str,
+    ) -> Result<String, Error> {
         let path: Path = self.prefix.parts().chain(key.parts()).collect();
         let as_file = SignedUrlOptions::new().with_query([
             ("response-content-type", "application/octet-stream".to_owned()),

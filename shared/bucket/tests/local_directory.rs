@@ -1,12 +1,11 @@
-//! The bucket on a real directory.
+//! What only a directory does.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
 use std::fs;
 
 use bytes::Bytes;
-use epitaph_bucket::{Bucket, BucketError, Key, Listed};
+use epitaph_bucket::{Bucket, BucketError, Key};
 use epitaph_crash_model::{CrashId, ProjectId};
-use futures_util::TryStreamExt;
 
 fn bucket() -> (tempfile::TempDir, Bucket) {
     let directory = tempfile::tempdir().unwrap();
@@ -16,46 +15,6 @@ fn bucket() -> (tempfile::TempDir, Bucket) {
 
 fn key() -> Key {
     Key::payload(ProjectId::FIRST, CrashId::new(), 0)
-}
-
-#[tokio::test]
-async fn what_was_put_can_be_read_listed_and_deleted() {
-    let (_directory, bucket) = bucket();
-    let key = key();
-    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
-    assert_eq!(bucket.get(&key, 4).await.unwrap().as_ref(), b"MDMP");
-    let [tree, _] = Key::crash_trees();
-    let listed: Vec<Listed> = bucket.list(&tree).try_collect().await.unwrap();
-    assert_eq!(listed.iter().map(|listed| (&listed.key, listed.size)).collect::<Vec<_>>(), [(&key, 4)]);
-    assert_eq!(bucket.list_names(&tree).await.unwrap(), ["1"]);
-    bucket.delete(&key).await.unwrap();
-    bucket.delete(&key).await.unwrap();
-    assert!(matches!(bucket.get(&key, 4).await, Err(BucketError::NotFound(_))));
-    assert!(!bucket.exists(&key).await.unwrap());
-}
-
-#[tokio::test]
-async fn an_object_larger_than_the_reader_takes_is_not_read() {
-    let (_directory, bucket) = bucket();
-    let key = key();
-    bucket.put(&key, Bytes::from_static(b"MDMP")).await.unwrap();
-    assert!(matches!(bucket.get(&key, 3).await, Err(BucketError::TooLarge { size: 4, limit: 3, .. })));
-}
-
-#[tokio::test]
-async fn an_upload_of_many_pieces_is_there_only_when_it_is_finished() {
-    let (directory, bucket) = bucket();
-    let key = key();
-    let mut upload = bucket.upload(&key);
-    let piece = Bytes::from(vec![7; 100_000]);
-    for _ in 0..7 {
-        upload.write(piece.clone()).await.unwrap();
-        assert!(!bucket.exists(&key).await.unwrap());
-    }
-    assert_eq!(upload.finish().await.unwrap(), 700_000);
-    let file = directory.path().join("copy");
-    assert_eq!(bucket.download(&key, &file).await.unwrap(), 700_000);
-    assert_eq!(fs::read(file).unwrap(), vec![7; 700_000]);
 }
 
 #[tokio::test]

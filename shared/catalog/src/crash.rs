@@ -25,10 +25,14 @@ pub(crate) const ONE: &str = select_crash!(
     "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \
      WHERE f.project = $1 AND f.crash_id = $2"
 );
-/// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts.
+/// `CROSS JOIN` makes SQLite go from project to project by the index; left alone it would read all facts. PostgreSQL
+/// takes it for a hint of nothing, but finds what has a limit of its own before the rest.
 pub(crate) const FIND: &str = select_crash!(
-    "FROM projects p CROSS JOIN facts f CROSS JOIN signatures s \
-     WHERE s.project = f.project AND s.id = f.signature AND f.project = p.id AND f.crash_id = $1 LIMIT 1"
+    "FROM (SELECT k.project, k.crash_id FROM projects p CROSS JOIN facts k \
+           WHERE k.project = p.id AND k.crash_id = $1 LIMIT 1) found \
+     CROSS JOIN facts f CROSS JOIN signatures s \
+     WHERE f.project = found.project AND f.crash_id = found.crash_id \
+     AND s.project = f.project AND s.id = f.signature"
 );
 pub(crate) const RECENT: &str = select_crash!(
     "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \

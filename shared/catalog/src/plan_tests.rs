@@ -19,9 +19,8 @@ fn reads_all_of(table: &str, step: &str) -> bool {
     step == format!("SCAN {table}") || step.starts_with(&format!("SCAN {table} "))
 }
 
-#[tokio::test]
-async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
-    let (_place, catalog) = catalog(Engine::Sqlite).await;
+/// Those that are asked while people wait, or that delete.
+fn all_statements() -> Vec<String> {
     let statements = [
         crash::ONE,
         crash::FIND,
@@ -59,10 +58,16 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
     for dimension in Dimension::ALL {
         statements.extend([true, false].map(|of_issue| statistics::breakdown(dimension, of_issue)));
     }
-    for statement in statements {
+    statements
+}
+
+#[tokio::test]
+async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
+    let (_place, catalog) = catalog(Engine::Sqlite).await;
+    for statement in all_statements() {
         let plan = plan(&catalog, &statement).await;
         let scans = |step: &String| {
-            let tables = ["f", "l", "s", "i", "n", "facts", "signatures", "issues", "seen", "feedback"];
+            let tables = ["f", "k", "l", "s", "i", "n", "facts", "signatures", "issues", "seen", "feedback"];
             let names = ["aliases", "client_ids", "dump_digests", "hour_firsts", "outcomes"];
             tables.iter().chain(&names).any(|table| reads_all_of(table, step))
         };
@@ -98,4 +103,65 @@ async fn a_statement_that_does_read_all_facts_would_be_noticed() {
     let (_place, catalog) = catalog(Engine::Sqlite).await;
     let plan = plan(&catalog, "SELECT reason FROM facts f WHERE f.received_at > 0").await;
     assert!(plan.iter().any(|step| reads_all_of("f", step)), "{plan:#?}");
+}
+
+/// Fifty projects with so many rows that reading all of a table would be the slower way.
+const MANY_ROWS: &str = "\
+    INSERT INTO projects SELECT p, 'p', 0, 1 FROM generate_series(2, 50) p; \
+    INSERT INTO issues SELECT p, i, 't', 'open', 'crash', 0 \
+        FROM generate_series(1, 50) p, generate_series(1, 40) i; \
+    INSERT INTO signatures SELECT p, i::text, 1, 't', i, 0, '0', NULL, 0, '0', NULL \
+        FROM generate_series(1, 50) p, generate_series(1, 40) i; \
+    INSERT INTO facts SELECT p, i::text, i, i, 1, (1 + i % 40)::text, 'crash', NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL, NULL, NULL, 0, '1' FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO seen SELECT 20000 + i % 10, p, i::text, '1' \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO feedback SELECT p, i::text, 0, i::text, i::text, i, NULL, 'c' \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO client_ids SELECT p, i::text, i::text FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO aliases SELECT p, i::text, i::text FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO dump_digests SELECT p, i::text, i::text, i \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO hour_firsts SELECT i, p, i::text, i::text \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO outcomes SELECT 20000 + i % 10, p, i::text, 'dropped', 1 \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    ANALYZE";
+
+/// The steps of PostgreSQL's plan. The first value is 1, the second 2, and so on.
+async fn postgres_plan(catalog: &Catalog, statement: &str) -> Vec<String> {
+    let mut connection = catalog.reader().await.unwrap().acquire().await.unwrap();
+    let prepare = AssertSqlSafe(format!("DEALLOCATE ALL; PREPARE asked AS {statement}"));
+    sqlx::raw_sql(prepare).execute(&mut *connection).await.unwrap();
+    let count = (1..).take_while(|number| statement.contains(&format!("${number}"))).count();
+    let values: Vec<_> = (1..=count).map(|number| format!("'{number}'")).collect();
+    let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked({})", values.join(", ")));
+    let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect()
+}
+
+fn reads_all_of_more_than_projects(plan: &[String]) -> bool {
+    plan.iter().any(|step| step.contains("Seq Scan on ") && !step.contains("Seq Scan on projects"))
+}
+
+#[tokio::test]
+async fn no_statement_reads_all_facts_signatures_or_seen_crashes_of_postgresql() {
+    let Some(engine) = Engine::postgres() else { return };
+    let (_place, catalog) = catalog(engine).await;
+    let mut transaction = catalog.begin().await.unwrap();
+    transaction.run(MANY_ROWS).await.unwrap();
+    transaction.commit().await.unwrap();
+    for statement in all_statements() {
+        let plan = postgres_plan(&catalog, &statement).await;
+        assert!(!plan.is_empty() && !reads_all_of_more_than_projects(&plan), "{statement}\n{plan:#?}");
+    }
+    let plan = postgres_plan(&catalog, "SELECT reason FROM facts f WHERE f.attempt = $1").await;
+    assert!(reads_all_of_more_than_projects(&plan), "{plan:#?}");
+    for (statement, index) in [(crash::RECENT, "facts_by_time"), (crash::OF_SIGNATURE, "facts_by_signature")]
+    {
+        let plan = postgres_plan(&catalog, statement).await;
+        let in_order =
+            plan.iter().any(|step| step.contains(index)) && !plan.iter().any(|step| step.contains("Sort"));
+        assert!(in_order, "{statement}\n{plan:#?}");
+    }
 }

@@ -1,59 +1,23 @@
 //! Several processes on one catalog, killed while they work.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this file is nothing but a test")]
 
+mod common;
+
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
 };
 
+use common::crash;
 use epitaph_catalog::{Catalog, IssueQuery, NewCrash, Recorded};
-use epitaph_crash_model::{CrashId, Fact, Kind, ProjectId, Signature, SignatureId};
+use epitaph_crash_model::{CrashId, Fact, ProjectId};
+use epitaph_test_services::Postgres;
 
 const LOCATION: &str = "CATALOG_OF_THE_TEST";
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn crash(number: u8) -> NewCrash {
-    let id = CrashId::new();
-    let signature = Signature {
-        id: SignatureId::from_bytes([number % 7; 16]),
-        rules: 1,
-        text: format!("function_{}", number % 7),
-        steps: Vec::new(),
-    };
-    let fact = Fact {
-        crash_id: id,
-        project: ProjectId::FIRST,
-        received_at: id.accepted_at(),
-        occurred_at: id.accepted_at(),
-        weight: 1,
-        signature: signature.id,
-        kind: Kind::Crash,
-        reason: None,
-        release: None,
-        environment: None,
-        platform: None,
-        os_version: None,
-        arch: None,
-        device: None,
-        gpu: None,
-        user: None,
-        uptime_seconds: None,
-        unreadable: false,
-    };
-    NewCrash {
-        fact,
-        title: signature.text.clone(),
-        signature,
-        attempt: "1".into(),
-        counted_by: None,
-        client_id: None,
-        dump_digest: None,
-        outcomes: Vec::new(),
-    }
 }
 
 #[test]
@@ -104,11 +68,20 @@ fn kill_after(count: usize, worker: &mut Child) -> Vec<CrashId> {
 #[test]
 fn what_killed_processes_said_was_recorded_is_there_once() {
     let place = tempfile::tempdir().unwrap();
-    let location = format!("sqlite://{}/new/catalog.db", place.path().display());
+    assert_killed_processes_lose_nothing(&format!("sqlite://{}/new/catalog.db", place.path().display()));
+}
+
+#[test]
+fn what_killed_processes_said_was_recorded_is_there_once_in_postgresql() {
+    let Some(server) = Postgres::start() else { return };
+    assert_killed_processes_lose_nothing(&server.database());
+}
+
+fn assert_killed_processes_lose_nothing(location: &str) {
     let mut recorded = BTreeSet::new();
     for round in 0..4 {
         // In the first round they also make the catalog, all at once.
-        let mut workers: Vec<_> = (0..3).map(|_| start_worker(&location)).collect();
+        let mut workers: Vec<_> = (0..3).map(|_| start_worker(location)).collect();
         for (index, worker) in workers.iter_mut().enumerate() {
             for id in kill_after(1 + round * 5 + index, worker) {
                 assert!(recorded.insert(id), "{id} twice");
@@ -116,7 +89,7 @@ fn what_killed_processes_said_was_recorded_is_there_once() {
         }
     }
     runtime().block_on(async {
-        let catalog = Catalog::open(&location).unwrap();
+        let catalog = Catalog::open(location).unwrap();
         catalog.check_version().await.unwrap();
         let found = catalog.recent_crashes(ProjectId::FIRST, epitaph_catalog::MOST_ROWS).await.unwrap();
         let found: BTreeSet<_> = found.into_iter().map(|row| row.fact.crash_id).collect();

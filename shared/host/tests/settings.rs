@@ -253,12 +253,28 @@ fn where_the_disk_vanishes_a_data_directory_and_a_secret_must_be_set() {
 }
 
 #[test]
+fn where_the_disk_vanishes_whoever_shows_pages_needs_a_token() {
+    let given = [
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
+        ("EPITAPH_SECRET", "an example of a root secret"),
+        ("EPITAPH_BUCKET", "s3://crashes"),
+        ("EPITAPH_CATALOG", "sqlite:///srv/catalog.db"),
+    ];
+    let dashboard = Role::Function("dashboard");
+    let text = read_as(dashboard, &given).err().unwrap();
+    assert!(text.starts_with("EPITAPH_TOKEN is not set, and AWS_LAMBDA_RUNTIME_API says "), "{text}");
+    let token = ("EPITAPH_TOKEN", "a-token-of-the-tests");
+    assert!(read_as(dashboard, &[&given[..], &[token]].concat()).is_ok());
+}
+
+#[test]
 fn on_knative_messages_go_to_the_broker_that_is_bound() {
     let given = [
         ("K_SERVICE", "minidump"),
         ("EPITAPH_SECRET", "an example of a root secret"),
         ("EPITAPH_BUCKET", "s3://crashes"),
         ("EPITAPH_CATALOG", "sqlite:///srv/catalog.db"),
+        ("EPITAPH_TOKEN", "an-example-of-a-token"),
     ];
     let bound = [
         ("K_SINK", "https://broker.example.com/games/default"),

@@ -89,7 +89,7 @@ fn sender(settings: &Settings) -> Result<Arc<dyn Sender>, OpenError> {
             producer.warm_up();
             Ok(Arc::new(producer))
         }
-        #[cfg(feature = "lambda")]
+        #[cfg(feature = "sqs")]
         QueueUrl::Sqs(url) => {
             let settings = epitaph_queue::sqs::SqsSettings::from_environment(url);
             Ok(Arc::new(epitaph_queue::sqs::Producer::new(settings)))

@@ -16,6 +16,7 @@ pub mod hand_over;
 pub mod inflate;
 pub mod keys;
 pub mod multipart;
+pub mod receive;
 mod refusal;
 mod rule_book;
 

@@ -137,9 +137,7 @@ pub fn parse(text: &str, format: Option<Format>) -> Trace {
 /// before the colon is not the name of an exception.
 pub fn type_and_message(text: &str) -> Option<(String, Option<String>)> {
     let (kind, message) = line::header(text.trim())?;
-    let message = message.trim();
-    let message = (!message.is_empty()).then(|| thrown::bounded(message, LONGEST_MESSAGE));
-    Some((thrown::bounded(kind, LONGEST_NAME), message))
+    Some((thrown::bounded(kind, LONGEST_NAME), thrown::said(message)))
 }
 
 fn frames(read: &[Thrown]) -> usize {

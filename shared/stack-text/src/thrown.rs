@@ -23,9 +23,8 @@ impl Thrown {
 
     /// Says of what type it is, with the first line of its message.
     pub(crate) fn name(&mut self, kind: &str, message: &str) {
-        let (kind, message) = (kind.trim(), message.trim());
-        self.kind = (!kind.is_empty()).then(|| bounded(kind, LONGEST_NAME));
-        self.message = (!message.is_empty()).then(|| bounded(message, LONGEST_MESSAGE));
+        self.kind = name(kind);
+        self.message = said(message);
     }
 
     /// Says what is special about it.
@@ -39,8 +38,7 @@ impl Thrown {
     pub(crate) fn add_to_message(&mut self, line: &str) {
         let line = line.trim_end();
         match &mut self.message {
-            None if line.trim().is_empty() => {}
-            None => self.message = Some(bounded(line.trim(), LONGEST_MESSAGE)),
+            None => self.message = said(line),
             Some(message) if message.len() < LONGEST_MESSAGE => {
                 message.push('\n');
                 let room = LONGEST_MESSAGE.saturating_sub(message.len());
@@ -76,8 +74,8 @@ impl Thrown {
     pub(crate) fn take_prefix(&mut self, is_meant: impl FnOnce(&str) -> bool) -> Option<String> {
         let message = self.message.as_deref()?;
         let (prefix, rest) = message.split_once(": ").filter(|(prefix, _)| is_meant(prefix))?;
-        let (prefix, rest) = (prefix.to_owned(), rest.to_owned());
-        self.message = Some(rest);
+        let (prefix, rest) = (prefix.to_owned(), said(rest));
+        self.message = rest;
         Some(prefix)
     }
 
@@ -111,6 +109,12 @@ pub(crate) fn start_of(text: &str, longest: usize) -> &str {
 pub(crate) fn bounded(text: &str, longest: usize) -> String {
     let prints = |letter: &char| !letter.is_control() || matches!(letter, '\n' | '\t');
     start_of(text, longest).chars().filter(prints).collect()
+}
+
+/// A message, bounded; `None` if nothing of it prints.
+pub(crate) fn said(text: &str) -> Option<String> {
+    let message = bounded(text.trim(), LONGEST_MESSAGE);
+    (!message.trim().is_empty()).then_some(message)
 }
 
 /// A name, bounded; `None` if it is empty.

@@ -195,6 +195,22 @@ fn a_text_without_frames_may_still_name_an_exception() {
 }
 
 #[test]
+fn what_prints_nothing_is_neither_a_type_nor_a_message() {
+    for text in [
+        "ERROR\u{1}\n\u{2}\n at: f (res://x.gd:1)",
+        "SCRIPT ERROR: \u{1}\n\u{2}\n\u{3}",
+        "Traceback (most recent call last):\n\u{1}\u{2}",
+    ] {
+        for format in FORMATS.map(Some).into_iter().chain([None]) {
+            for exception in parse(text, format).exceptions {
+                assert!(exception.kind.is_none_or(|kind| !kind.is_empty()), "{text:?}");
+                assert!(exception.message.is_none_or(|message| !message.trim().is_empty()), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_format_is_known_by_the_names_that_people_give_it() {
     for (name, format) in [
         ("Unity", Format::CSharp),

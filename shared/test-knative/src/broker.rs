@@ -110,7 +110,10 @@ impl Broker {
     /// Starts again, after [`Broker::die`], with what it had taken, and delivers all of which it does not know that it was handled.
     pub fn revive(&mut self) {
         let mut log = self.state.log.lock().unwrap();
-        log.waiting = (0..log.taken.len()).filter(|index| !log.handled.contains(index)).map(|index| (index, 0)).collect();
+        log.waiting = (0..log.taken.len())
+            .filter(|index| !log.handled.contains(index))
+            .map(|index| (index, 0))
+            .collect();
         drop(log);
         let state = Arc::clone(&self.state);
         let sink = Sink::at(

@@ -51,7 +51,8 @@ pub(crate) async fn send(
     let in_words = |error: hyper::Error| format!("{error:?}");
     if h2c {
         *request.uri_mut() = format!("http://{address}{}", request.uri()).parse().unwrap();
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.map_err(in_words)?;
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), socket).await.map_err(in_words)?;
         let answer = async { read(sender.send_request(request).await.map_err(in_words)?).await };
         driven(connection, answer).await
     } else {

@@ -35,11 +35,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the server as long as its own standard input is open, which ends with the test's process for whatever reason.
 /// Then the server's processes end at once, and its directory goes if this was asked for.
 const KEEPER: &str = r#"
-directory=$1; shift
+directory=$1; signal=$2; shift 2
 "$@" & server=$!
 echo $server
 cat >/dev/null
-kill -QUIT $server 2>/dev/null
+kill -$signal $server 2>/dev/null
+kill -CONT $server $(cat /proc/$server/task/$server/children) 2>/dev/null
 wait $server
 test -z "$directory" || rm -rf "$directory"
 "#;
@@ -201,9 +202,8 @@ impl Postgres {
 
     fn signal_all(&self, signal: Signal) {
         let Some(running) = &self.running else { return };
-        let server = running.process.as_raw_nonzero().to_string();
-        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &server]).output().unwrap();
-        let children = String::from_utf8(children.stdout).unwrap();
+        let server = running.process.as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
         let children = children.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?));
         for process in [running.process].into_iter().chain(children) {
             let _ = kill_process(process, signal);
@@ -237,7 +237,7 @@ impl Postgres {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = as_nobody(Path::new("/bin/sh"));
         let cleans_up = if self._place.is_none() { self.directory.as_os_str() } else { "".as_ref() };
-        command.args(["-c", KEEPER, "keeper"]).arg(cleans_up);
+        command.args(["-c", KEEPER, "keeper"]).arg(cleans_up).arg("QUIT");
         command.arg(self.programs.join("postgres")).arg("-D").arg(self.directory.join("data"));
         command.args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-k", ""]);
         // A killed server loses nothing by this, only a machine would.
@@ -282,9 +282,9 @@ impl Running {
     }
 
     fn keeps_running(&mut self) -> bool {
-        // A process that nobody has waited for yet is there, but has no command line any more.
-        let command = format!("/proc/{}/cmdline", self.process.as_raw_nonzero());
-        fs::read(command).is_ok_and(|command| !command.is_empty())
+        // One that has ended is a zombie until its keeper waits for it: its state stands behind its name in parentheses.
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.process.as_raw_nonzero()));
+        state.is_ok_and(|state| state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z')))
     }
 
     fn end(&mut self) {
@@ -323,7 +323,7 @@ impl Pooler {
         )
         .unwrap();
         let mut command = as_nobody(Path::new("/bin/sh"));
-        command.args(["-c", KEEPER, "keeper", ""]).arg(pgbouncer).arg("-q").arg(settings);
+        command.args(["-c", KEEPER, "keeper", "", "TERM"]).arg(pgbouncer).arg("-q").arg(settings);
         let log = fs::File::create(place.path().join("log")).unwrap();
         let mut running = Running::start(command.stderr(log));
         let begun = Instant::now();

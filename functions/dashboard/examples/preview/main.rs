@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         token: "only-for-looking".to_owned(),
         session: root.derive(Purpose::Session),
         ingest: root.derive(Purpose::Ingest),
+        largest_answer: None,
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("open http://{}/login?token=only-for-looking", listener.local_addr()?);

@@ -1,12 +1,14 @@
 //! `GET /api/v1/projects/{project}/crashes/{crash}/payloads/{index}`: a file of a report, as the client sent it.
 
+use std::time::Duration;
+
 use async_compression::tokio::bufread::ZstdDecoder;
 use axum::{
     body::Body,
     extract::{Path, State},
     http::{
-        HeaderValue,
-        header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
+        HeaderValue, StatusCode,
+        header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
     },
     response::{IntoResponse, Response},
 };
@@ -18,10 +20,13 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::{Dashboard, fault::Fault};
 
+/// How long a browser has to begin a download from the bucket.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// The longest file name that is suggested, in bytes.
 const LONGEST_NAME: usize = 80;
 
-/// Streams the file, unpacked. It is a stranger's: always an attachment, and never of a type that a browser shows.
+/// Streams the file, unpacked, or sends the client to the bucket for one that is too large to get through. It is a
+/// stranger's: always an attachment, and never of a type that a browser shows.
 pub(super) async fn download(
     State(dashboard): State<Dashboard>,
     Path((project, crash, index)): Path<(String, String, String)>,
@@ -37,7 +42,13 @@ pub(super) async fn download(
         .ok_or(Fault::NoSuchFile)?;
     // The document may come from a message: it must not name what belongs to another crash.
     let key = payload.key.parse().ok().filter(|key: &Key| key.is_payload_of(project, crash));
-    let (size, pieces) = match dashboard.bucket().stream(&key.ok_or(Fault::NoSuchFile)?).await {
+    let key = key.ok_or(Fault::NoSuchFile)?;
+    if !dashboard.may_answer(payload.size)
+        && let Some(elsewhere) = presigned(&dashboard, &key, crash, payload).await?
+    {
+        return Ok((StatusCode::FOUND, [(LOCATION, elsewhere)]).into_response());
+    }
+    let (size, pieces) = match dashboard.bucket().stream(&key).await {
         Err(BucketError::NotFound(_)) => return Err(Fault::NoSuchFile),
         answer => answer?,
     };
@@ -59,6 +70,24 @@ pub(super) async fn download(
     let disposition = format!("attachment; filename=\"{}\"", file_name(crash, payload));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(Fault::broken)?);
     Ok(response)
+}
+
+/// Where the file can be had from the bucket itself: packed, if it is kept so. `None` if the bucket has no such way.
+async fn presigned(
+    dashboard: &Dashboard,
+    key: &Key,
+    crash: CrashId,
+    payload: &StoredPayload,
+) -> Result<Option<String>, Fault> {
+    let mut name = file_name(crash, payload);
+    if payload.encoding == Encoding::Zstd {
+        name.push_str(".zst");
+    }
+    let url = dashboard.bucket().presigned(key, LIFETIME, &name).await?;
+    if url.is_some() && !dashboard.bucket().exists(key).await? {
+        return Err(Fault::NoSuchFile);
+    }
+    Ok(url)
 }
 
 /// A name that no system trips over: letters, digits, `-`, `_` and inner dots. A minidump is named after its crash,

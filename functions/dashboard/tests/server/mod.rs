@@ -64,9 +64,18 @@ impl Server {
 
     pub async fn start_with(change: impl FnOnce(&mut DashboardSettings)) -> Self {
         let place = tempfile::tempdir().unwrap();
+        let bucket = Bucket::open(&format!("file://{}/bucket", place.path().display()), 0).unwrap();
+        Self::start_over(bucket, place, change).await
+    }
+
+    /// Over a bucket that is elsewhere.
+    pub async fn start_over(
+        bucket: Bucket,
+        place: tempfile::TempDir,
+        change: impl FnOnce(&mut DashboardSettings),
+    ) -> Self {
         let catalog = Catalog::open(&format!("sqlite://{}/catalog.db", place.path().display())).unwrap();
         catalog.migrate().await.unwrap();
-        let bucket = Bucket::open(&format!("file://{}/bucket", place.path().display()), 0).unwrap();
         let root = RootSecret::new("an example of a root secret").unwrap();
         let mut settings = DashboardSettings {
             public_url: None,
@@ -74,6 +83,7 @@ impl Server {
             token: TOKEN.to_owned(),
             session: root.derive(Purpose::Session),
             ingest: root.derive(Purpose::Ingest),
+            largest_answer: None,
         };
         change(&mut settings);
         let routes = router(Dashboard::new(settings, catalog.clone(), bucket.clone()));

@@ -10,17 +10,17 @@ use epitaph_test_dumps::{crashpad, unreal};
 use serde_json::{Value, json};
 
 /// What their keys and signatures were made with.
-pub const SECRET: &str = "the secret of the sample events";
+pub(crate) const SECRET: &str = "the secret of the sample events";
 /// The token that the dashboard's event carries.
-pub const TOKEN: &str = "the-token-of-the-sample-events";
+pub(crate) const TOKEN: &str = "the-token-of-the-sample-events";
 /// The crashes that the batch for `process` brings: 2100-01-01, since a message that is too old is not acted on.
-pub const PROCESSED: [&str; 2] =
+pub(crate) const PROCESSED: [&str; 2] =
     ["03bb2cc3-d800-7000-8000-000000000001", "03bb2cc3-d800-7000-8000-000000000002"];
 /// What the third record of that batch holds.
-pub const NO_MESSAGE: &str = "this is no message";
+pub(crate) const NO_MESSAGE: &str = "this is no message";
 
 /// All of them, by the function's name.
-pub fn all() -> Vec<(&'static str, Value)> {
+pub(crate) fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("minidump", minidump()),
         ("envelope", envelope()),

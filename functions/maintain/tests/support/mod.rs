@@ -215,7 +215,7 @@ impl House {
     }
 }
 
-fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     RootSecret::new("a secret for tests only").unwrap().derive(Purpose::Message)
 }
 

@@ -7,7 +7,8 @@ import json
 import sys
 
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
-from cloudevents.v1.http import CloudEvent, from_http, to_binary, to_structured
+from cloudevents.v1.conversion import to_binary, to_structured
+from cloudevents.v1.http import CloudEvent, from_http
 
 
 def read(request):

@@ -1,10 +1,4 @@
-use compression_codecs::{
-    EncodeV2 as _, ZlibEncoder,
-    core::{
-        Level,
-        util::{PartialBuffer, WriteBuffer},
-    },
-};
+use epitaph_test_collector::{Packing, pack};
 use epitaph_test_dumps::unreal::{Layout, container, container_named, padded};
 use proptest::prelude::*;
 use symbolic_unreal::Unreal4Crash;
@@ -40,14 +34,7 @@ fn parse(body: &[u8], step: usize) -> (Vec<File>, Result<(), ContainerError>) {
 
 /// What the reference makes of it.
 fn reference(body: &[u8]) -> Option<Vec<File>> {
-    let mut packed = vec![0; body.len() + 1000];
-    let mut encoder = ZlibEncoder::new(Level::Fastest.into());
-    let mut output = WriteBuffer::new_initialized(&mut packed);
-    if !body.is_empty() {
-        encoder.encode(&mut PartialBuffer::new(body), &mut output).unwrap();
-    }
-    assert!(encoder.finish(&mut output).unwrap());
-    let crash = Unreal4Crash::parse_with_limit(output.written(), 10 << 20).ok()?;
+    let crash = Unreal4Crash::parse_with_limit(&pack(Packing::Zlib, body), 10 << 20).ok()?;
     Some(crash.files().map(|file| (file.name().to_owned(), file.data().to_vec(), true)).collect())
 }
 

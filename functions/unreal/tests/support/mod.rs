@@ -1,41 +1,28 @@
-//! The collector on a real server, talked to in bytes; what it accepted is read back from the queue.
+//! The collector on a real server, and requests as CrashReportClient makes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set itself up should fail")]
 
-use std::{net::SocketAddr, time::Duration};
+use std::ops::{Deref, DerefMut};
 
-use compression_codecs::{
-    EncodeV2, GzipEncoder, ZlibEncoder,
-    core::{
-        Level,
-        util::{PartialBuffer, WriteBuffer},
-    },
-};
-use epitaph_bucket::{Bucket, Key};
-use epitaph_crash_model::{Content, Note, NoteReason, ProjectId, Report};
-use epitaph_host::{
-    Context, Drained, HttpSettings, Limits, Metrics, Role as HostRole, Settings, bind, serve,
-};
-use epitaph_ingest::Collector;
-use epitaph_queue::embedded::{Consumer, ConsumerSettings};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-    time::timeout,
-};
+use epitaph_crash_model::Report;
+use epitaph_host::Limits;
+pub(crate) use epitaph_test_collector::{Answer, note};
+use epitaph_test_collector::{Packing, pack};
 
-/// Longer than anything here takes on a slow machine: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// One collector, as the shared house, and what is special about Unreal.
+pub(crate) struct House(epitaph_test_collector::House);
 
-/// One collector, its queue and its bucket, in a directory that lasts as long as the test.
-pub(crate) struct House {
-    directory: tempfile::TempDir,
-    address: SocketAddr,
-    /// The key of project 1.
-    pub(crate) key: String,
-    settings: Settings,
-    consumer: Option<Consumer>,
-    _server: JoinSet<Drained>,
+impl Deref for House {
+    type Target = epitaph_test_collector::House;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for House {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl House {
@@ -45,31 +32,8 @@ impl House {
 
     /// With other limits than the usual ones. Must be called on a runtime.
     pub(crate) fn with(change: impl FnOnce(&mut Limits)) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut settings = Settings::read(HostRole::Function("unreal"), |name| match name {
-            "EPITAPH_DATA" => Some(directory.path().to_str().unwrap().to_owned()),
-            "EPITAPH_SECRET" => Some("a secret for tests only".to_owned()),
-            "EPITAPH_MIN_FREE_DISK" => Some("1M".to_owned()),
-            _ => None,
-        })
-        .unwrap();
-        change(&mut settings.limits);
-        let (secrets, metrics) = (settings.load_secrets().unwrap(), Metrics::new());
-        let key = secrets.ingest.project_key(ProjectId::FIRST, 0);
-        let context =
-            Context { name: "unreal", settings: settings.clone(), secrets, metrics: metrics.clone() };
-        let router = epitaph_unreal::router(Collector::open(&context).unwrap());
-        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        let http = HttpSettings::new("unreal", &settings.limits, metrics);
-        server.spawn(serve(listener, router, http, std::future::pending()));
-        Self { directory, address, key, settings, consumer: None, _server: server }
-    }
-
-    pub(crate) fn key_of(&self, project: u64) -> String {
-        let project = ProjectId::try_from(project).unwrap();
-        self.settings.load_secrets().unwrap().ingest.project_key(project, 0)
+        let change = |settings: &mut epitaph_host::Settings| change(&mut settings.limits);
+        Self(epitaph_test_collector::House::new("unreal", epitaph_unreal::router, change))
     }
 
     /// The path of CrashReportClient's URL.
@@ -77,32 +41,9 @@ impl House {
         format!("/api/1/unreal/{}/", self.key)
     }
 
-    /// Sends one request on a connection of its own.
-    pub(crate) async fn send(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect().await;
-        stream.write_all(request).await.unwrap();
-        Answer::read(&mut stream).await
-    }
-
-    pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
     /// Posts a body, packed as CrashReportClient packs it.
     pub(crate) async fn post(&self, container: &[u8]) -> Answer {
         self.send(&post(&self.path(), &[], &zlib(container))).await
-    }
-
-    /// The next report that was accepted.
-    pub(crate) async fn accepted(&mut self) -> Report {
-        let directory = self.directory.path().join("queue");
-        let consumer = self
-            .consumer
-            .get_or_insert_with(|| Consumer::open(&directory, ConsumerSettings::default()).unwrap());
-        let delivery = timeout(PATIENCE, consumer.receive()).await.expect("nothing was accepted").unwrap();
-        let message = delivery.message().unwrap();
-        delivery.done();
-        message.read().unwrap()
     }
 
     /// The report that an answer is about, which must be the next one: whatever was refused before it left nothing.
@@ -113,20 +54,9 @@ impl House {
         report
     }
 
-    /// The bytes of the file of a name, wherever they travelled.
+    /// The bytes of the file of a name.
     pub(crate) async fn bytes(&self, report: &Report, name: &str) -> Vec<u8> {
-        let payload = report.payloads.iter().find(|payload| payload.name == name);
-        assert!(payload.is_some(), "no {name} in {:?}", names(report));
-        let payload = payload.unwrap();
-        match &payload.content {
-            Content::Inline(bytes) => bytes.clone(),
-            Content::Stored { key, .. } => {
-                let key: Key = key.parse().unwrap();
-                assert!(key.is_payload_of(report.project, report.id));
-                let bucket = Bucket::open(&self.settings.bucket, 0).unwrap();
-                bucket.get(&key, u64::MAX).await.unwrap().to_vec()
-            }
-        }
+        self.bytes_named(report, name).await
     }
 }
 
@@ -135,108 +65,21 @@ pub(crate) fn names(report: &Report) -> Vec<&str> {
     report.payloads.iter().map(|payload| payload.name.as_str()).collect()
 }
 
-/// One answer, as it came.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Names in lower case.
-    headers: Vec<(String, String)>,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    /// Reads one answer with a length off a connection, and no byte more.
-    pub(crate) async fn read(stream: &mut TcpStream) -> Self {
-        let answer = timeout(PATIENCE, async {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.expect("the connection ended without an answer"));
-            }
-            let mut answer = Self::parse(&String::from_utf8(head).unwrap());
-            let length = answer.header("content-length").expect("an answer has a length").parse().unwrap();
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).await.unwrap();
-            answer.body = String::from_utf8(body).unwrap();
-            answer
-        });
-        answer.await.expect("the server did not answer")
-    }
-
-    fn parse(head: &str) -> Self {
-        let mut lines = head.trim_end().split("\r\n");
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines
-            .map(|line| line.split_once(": ").unwrap())
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect();
-        Self { status, headers, body: String::new() }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn is_refused(&self, status: u16, cause: &str) {
-        assert_eq!(
-            (self.status, self.header("content-type")),
-            (status, Some("application/json")),
-            "{self:?}"
-        );
-        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap();
-        assert_eq!(body["causes"], serde_json::json!([cause]), "{self:?}");
-        assert!(body["detail"].as_str().unwrap().len() > 20, "{self:?}");
-    }
-}
-
 /// A POST with a length.
 pub(crate) fn post(target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     request("POST", target, headers, body)
 }
 
 pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
-    let mut request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: crashes.example.com\r\nContent-Type: application/octet-stream\r\n\
-         User-Agent: CrashReportClient/5.4\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    for header in headers {
-        request += header;
-        request += "\r\n";
-    }
-    request += "\r\n";
-    let mut request = request.into_bytes();
-    request.extend_from_slice(body);
-    request
-}
-
-pub(crate) fn note(name: Option<&str>, reason: NoteReason) -> Note {
-    Note { name: name.map(str::to_owned), reason }
+    let usual = ["Content-Type: application/octet-stream", "User-Agent: CrashReportClient/5.4"];
+    epitaph_test_collector::request(method, target, &[&usual, headers].concat(), body)
 }
 
 /// Packs as CrashReportClient does.
 pub(crate) fn zlib(plain: &[u8]) -> Vec<u8> {
-    pack(&mut ZlibEncoder::new(Level::Default.into()), plain)
+    pack(Packing::Zlib, plain)
 }
 
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
-    pack(&mut GzipEncoder::new(Level::Default.into()), plain)
-}
-
-fn pack(encoder: &mut dyn EncodeV2, plain: &[u8]) -> Vec<u8> {
-    let mut packed = Vec::new();
-    let mut piece = vec![0; 64 << 10];
-    let mut input = PartialBuffer::new(plain);
-    while !input.unwritten().is_empty() {
-        let mut output = WriteBuffer::new_initialized(&mut piece);
-        encoder.encode(&mut input, &mut output).unwrap();
-        packed.extend_from_slice(output.written());
-    }
-    loop {
-        let mut output = WriteBuffer::new_initialized(&mut piece);
-        let done = encoder.finish(&mut output).unwrap();
-        packed.extend_from_slice(output.written());
-        if done {
-            return packed;
-        }
-    }
+    pack(Packing::Gzip, plain)
 }

@@ -60,6 +60,8 @@ impl RuntimeApi {
                 invocation = &mut done => return invocation.ok(),
                 accepted = listener.accept() => {
                     let Ok((socket, _)) = accepted else { continue };
+                    // Otherwise what is measured may be how long the two ends wait for each other.
+                    let _ = socket.set_nodelay(true);
                     let state = Arc::clone(&state);
                     let service = service_fn(move |request| answer(Arc::clone(&state), request));
                     connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));

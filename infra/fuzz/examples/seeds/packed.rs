@@ -12,7 +12,11 @@ use compression_codecs::{
 use crate::{CUTS, Seed};
 
 pub(crate) fn seeds() -> Vec<Seed> {
-    let inputs = [("empty", Vec::new()), ("text", b"MDMP and more, MDMP and more".to_vec()), ("bomb", vec![0; 3 << 20])];
+    let inputs = [
+        ("empty", Vec::new()),
+        ("text", b"MDMP and more, MDMP and more".to_vec()),
+        ("bomb", vec![0; 3 << 20]),
+    ];
     let mut seeds = Vec::new();
     for (input, plain) in &inputs {
         let level = || Level::Default.into();

@@ -32,7 +32,8 @@ impl Broker {
     pub(super) fn read<G: Fn(&str) -> Option<String>>(reader: &mut Reader<G>) -> Self {
         let overrides = "JSON such as {\"extensions\": {\"name\": \"value\"}}, names of 1 to 20 small letters and \
                          digits that no message has itself, 4 KiB in all";
-        let largest = reader.bytes("EPITAPH_LIMIT_MESSAGE", Self::LARGEST_MESSAGE as u64, 256 << 10..=64 << 20);
+        let largest =
+            reader.bytes("EPITAPH_LIMIT_MESSAGE", Self::LARGEST_MESSAGE as u64, 256 << 10..=64 << 20);
         Self {
             sink: reader.parsed("K_SINK", "http://HOST/PATH or https://HOST/PATH", sink),
             extensions: reader.parsed("K_CE_OVERRIDES", overrides, extensions).unwrap_or_default(),

@@ -47,6 +47,10 @@ impl Role {
         !matches!(self, Role::Function("dashboard"))
     }
 
+    fn shows_pages(self) -> bool {
+        matches!(self, Role::OneProcess | Role::Function("dashboard"))
+    }
+
     fn uses_catalog(self) -> bool {
         matches!(self, Role::OneProcess | Role::Function("process" | "maintain" | "dashboard"))
     }
@@ -162,7 +166,9 @@ impl Settings {
                 "http://HOST or https://HOST without a path",
                 public_url::parse,
             ),
-            hosts: reader.parsed("EPITAPH_HOSTS", "host names with commas between them", hosts).unwrap_or_default(),
+            hosts: reader
+                .parsed("EPITAPH_HOSTS", "host names with commas between them", hosts)
+                .unwrap_or_default(),
             data,
             data_is_explicit,
             queue,
@@ -214,6 +220,13 @@ impl Settings {
             reader.problem(format!(
                 "EPITAPH_SECRET is not set, and {host} says that this is one instance of many, expected \
                  EPITAPH_SECRET, or EPITAPH_INGEST_SECRET and EPITAPH_MESSAGE_SECRET"
+            ));
+        }
+        // One would be made in the data directory, by each instance its own.
+        if self.token.is_none() && !self.data_is_explicit && self.role.shows_pages() {
+            reader.problem(format!(
+                "EPITAPH_TOKEN is not set, and {host} says that this is one instance of many, expected the \
+                 administrator's token"
             ));
         }
     }
@@ -272,7 +285,8 @@ fn secret<G: Fn(&str) -> Option<String>>(reader: &mut Reader<G>) -> SecretSource
 }
 
 fn hosts(text: &str) -> Option<Vec<String>> {
-    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let plain =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
     let names = text.split(',').map(str::trim);
     names.map(|name| (!name.is_empty() && plain(name)).then(|| name.to_owned())).collect()
 }

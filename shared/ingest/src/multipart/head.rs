@@ -34,7 +34,7 @@ impl PartHead {
                     }
                 }
             } else if header.trim().eq_ignore_ascii_case("content-type") {
-                head.content_type = Some(shortened(value.trim().to_owned()));
+                head.content_type = Some(shortened(value.trim().to_owned()).trim_end().to_owned());
             }
         }
         named.then_some(head)

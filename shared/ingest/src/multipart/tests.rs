@@ -99,7 +99,8 @@ fn preamble_padding_empty_parts_and_epilogue_are_taken() {
 #[test]
 fn a_boundary_right_behind_a_header_ends_an_empty_part_however_it_arrives() {
     let header = "Content-Disposition: form-data; name=a\r\n\r\n";
-    for (data, expected) in [("--b--", ""), ("--bc\r\n--b--", "--bc"), ("\r\n--b--", ""), ("-\r\n--b--", "-")] {
+    for (data, expected) in [("--b--", ""), ("--bc\r\n--b--", "--bc"), ("\r\n--b--", ""), ("-\r\n--b--", "-")]
+    {
         let body = format!("--b\r\n{header}{data}");
         for step in 1..body.len() + 1 {
             let (parts, end) = parse("b", body.as_bytes(), step);

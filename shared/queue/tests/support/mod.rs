@@ -11,24 +11,24 @@ use tokio::{
 };
 
 /// A message about nothing.
-pub fn message(id: &str) -> Message {
+pub(crate) fn message(id: &str) -> Message {
     message_with(id, "data")
 }
 
 /// A message with this text as its data.
-pub fn message_with(id: &str, text: &str) -> Message {
+pub(crate) fn message_with(id: &str, text: &str) -> Message {
     let time = Timestamp::from_millis(1_700_000_000_000);
     Message::new(MessageKind::Report, ProjectId::FIRST, id.to_owned(), time, &text).unwrap()
 }
 
 /// A message that is so many bytes long as JSON.
-pub fn message_of(id: &str, size: usize) -> Message {
+pub(crate) fn message_of(id: &str, size: usize) -> Message {
     let frame = serde_json::to_string(&message_with(id, "")).unwrap().len();
     message_with(id, &"x".repeat(size - frame))
 }
 
 /// Settings for a queue at some endpoint, with credentials that nobody checks.
-pub fn settings(url: &str) -> sqs::SqsSettings {
+pub(crate) fn settings(url: &str) -> sqs::SqsSettings {
     sqs::SqsSettings::read(url, |name| match name {
         "AWS_REGION" => Some("us-east-1".to_owned()),
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
@@ -38,7 +38,7 @@ pub fn settings(url: &str) -> sqs::SqsSettings {
 
 /// What a handler was asked for.
 #[derive(Debug)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// To handle a message: its id, its data and the attempt.
     Handle(String, String, u32),
     /// To bury what can never be handled.
@@ -46,9 +46,9 @@ pub enum Asked {
 }
 
 /// Tells what it was asked for, and does what a function says.
-pub struct Told<F> {
-    pub asked: mpsc::UnboundedSender<Asked>,
-    pub verdict: F,
+pub(crate) struct Told<F> {
+    pub(crate) asked: mpsc::UnboundedSender<Asked>,
+    pub(crate) verdict: F,
 }
 
 impl<F, V> Handler for Told<F>
@@ -69,15 +69,15 @@ where
 }
 
 /// A consumer that runs.
-pub struct Running {
-    pub asked: mpsc::UnboundedReceiver<Asked>,
+pub(crate) struct Running {
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Running {
     /// Consumes a queue with this verdict on every message, and gives up a message after so many attempts.
-    pub fn start<F, V>(consumer: sqs::Consumer, max_attempts: u32, verdict: F) -> Self
+    pub(crate) fn start<F, V>(consumer: sqs::Consumer, max_attempts: u32, verdict: F) -> Self
     where
         F: Fn(String, u32) -> V + Send + Sync + 'static,
         V: Future<Output = Outcome> + Send + 'static,
@@ -90,7 +90,7 @@ impl Running {
     }
 
     /// The next message that is handled: its id and the attempt.
-    pub async fn handled(&mut self) -> (String, u32) {
+    pub(crate) async fn handled(&mut self) -> (String, u32) {
         match self.asked.recv().await.unwrap() {
             Asked::Handle(id, _, attempt) => (id, attempt),
             Asked::Bury(buried) => panic!("buried: {buried:?}"),
@@ -98,7 +98,7 @@ impl Running {
     }
 
     /// The next that is buried.
-    pub async fn buried(&mut self) -> Undeliverable {
+    pub(crate) async fn buried(&mut self) -> Undeliverable {
         match self.asked.recv().await.unwrap() {
             Asked::Bury(buried) => buried,
             handled => panic!("handled: {handled:?}"),
@@ -106,7 +106,7 @@ impl Running {
     }
 
     /// Tells it to stop, and waits until it has.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(true).unwrap();
         self.task.await.unwrap();
     }

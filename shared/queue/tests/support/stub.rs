@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// How it answers a call.
 #[derive(Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It takes all messages.
     Takes,
     /// It takes them, after a while.
@@ -34,15 +34,15 @@ pub enum Answer {
 
 /// A call, as it came.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// Such as `SendMessage`.
-    pub action: String,
+    pub(crate) action: String,
     /// Its input.
-    pub input: Value,
+    pub(crate) input: Value,
 }
 
 /// The server. It ends when this is dropped.
-pub struct Stub {
+pub(crate) struct Stub {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -57,7 +57,7 @@ struct Shared {
 }
 
 impl Stub {
-    pub async fn start(usual: Answer) -> Self {
+    pub(crate) async fn start(usual: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Shared { next: Mutex::default(), usual: Mutex::new(usual), calls: Mutex::default() };
@@ -67,22 +67,22 @@ impl Stub {
     }
 
     /// The URL of the queue in it.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/000000000000/reports", self.address)
     }
 
     /// From now on.
-    pub fn answer(&self, usual: Answer) {
+    pub(crate) fn answer(&self, usual: Answer) {
         *self.shared.usual.lock().unwrap() = usual;
     }
 
     /// Once, before all others.
-    pub fn answer_next(&self, answer: Answer) {
+    pub(crate) fn answer_next(&self, answer: Answer) {
         self.shared.next.lock().unwrap().push_back(answer);
     }
 
     /// What came until now.
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.shared.calls.lock().unwrap().clone()
     }
 }
@@ -95,7 +95,7 @@ impl Drop for Stub {
 
 impl Call {
     /// The bodies of the messages that it sends.
-    pub fn bodies(&self) -> Vec<String> {
+    pub(crate) fn bodies(&self) -> Vec<String> {
         let text = |value: &Value| value["MessageBody"].as_str().unwrap().to_owned();
         match self.action.as_str() {
             "SendMessage" => vec![text(&self.input)],

@@ -1,0 +1,45 @@
+//! Crashes for tests.
+
+use epitaph_catalog::NewCrash;
+use epitaph_crash_model::{CrashId, Fact, Kind, ProjectId, Signature, SignatureId};
+
+/// A new crash, of one of seven signatures.
+pub(crate) fn crash(number: u8) -> NewCrash {
+    let id = CrashId::new();
+    let signature = Signature {
+        id: SignatureId::from_bytes([number % 7; 16]),
+        rules: 1,
+        text: format!("function_{}", number % 7),
+        steps: Vec::new(),
+    };
+    let fact = Fact {
+        crash_id: id,
+        project: ProjectId::FIRST,
+        received_at: id.accepted_at(),
+        occurred_at: id.accepted_at(),
+        weight: 1,
+        signature: signature.id,
+        kind: Kind::Crash,
+        reason: None,
+        release: None,
+        environment: None,
+        platform: None,
+        os_version: None,
+        arch: None,
+        device: None,
+        gpu: None,
+        user: None,
+        uptime_seconds: None,
+        unreadable: false,
+    };
+    NewCrash {
+        fact,
+        title: signature.text.clone(),
+        signature,
+        attempt: "1".into(),
+        counted_by: None,
+        client_id: None,
+        dump_digest: None,
+        outcomes: Vec::new(),
+    }
+}
