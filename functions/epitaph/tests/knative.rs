@@ -1,6 +1,6 @@
 //! The way of a report on Knative: collector, broker, `process`, `maintain`, each on a server of its own, and a broker in
 //! all kinds of weather. What was answered 200 is recorded, once.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up should fail")]
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +36,7 @@ struct House {
 /// One function on a server. What is under way ends at once when this is dropped, as with a process that is killed.
 struct Served {
     address: SocketAddr,
-    _server: JoinSet<()>,
+    server: JoinSet<()>,
 }
 
 impl Served {
@@ -48,11 +48,11 @@ impl Served {
         server.spawn(async move {
             serve(listener, router, http, std::future::pending()).await;
         });
-        Self { address, _server: server }
+        Self { address, server }
     }
 
     async fn kill(mut self) {
-        self._server.shutdown().await;
+        self.server.shutdown().await;
     }
 }
 
@@ -141,7 +141,7 @@ impl House {
             assert!(begun.elapsed() < PATIENCE, "{} messages are parked still", self.parked().await);
             ping(maintain.address).await;
         }
-        tokio::time::timeout(PATIENCE, self.broker.settled()).await.expect("the broker delivers all");
+        tokio::time::timeout(PATIENCE, self.broker.settled()).await.unwrap();
     }
 
     async fn counted(&self) -> u64 {

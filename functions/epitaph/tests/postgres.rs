@@ -42,8 +42,8 @@ async fn a_crash_is_shown_from_postgresql_and_the_commands_work_on_it() {
     let server = house.serve();
     let ids = [accepted(&server).await, accepted(&server).await];
     all_processed(&server, &ids).await;
-    let (status, trend) = server.api("/trend").await;
-    assert_eq!(status, 200, "{trend}");
+    let (status, crashes) = server.api("/issues/1/crashes").await;
+    assert_eq!(status, 200, "{crashes}");
     said(&house, &["project", "add", "Rocket Cats"]);
     assert!(said(&house, &["project", "list"]).contains("Rocket Cats"));
     assert!(said(&house, &["dead", "list"]).contains("no dead letters"));

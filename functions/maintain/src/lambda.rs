@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use epitaph_catalog::CatalogError;
 use epitaph_host::{Invocations, telemetry::chain};
 use epitaph_queue::batch::{Batch, Failures, Record};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
 
 use crate::{Done, Maintenance};
 
@@ -80,13 +84,22 @@ impl Maintenance {
     }
 }
 
-/// Answers Lambda's events with maintenance.
-pub struct Scheduled(Maintenance);
+/// Answers Lambda's events with maintenance. The first of them brings the catalog to this version's shape: before it,
+/// nobody would hear why that failed.
+pub struct Scheduled {
+    maintenance: Maintenance,
+    migrated: OnceCell<()>,
+}
 
 impl Scheduled {
-    /// Of this installation.
+    /// Of this installation. Nothing is touched yet.
     pub fn new(maintenance: Maintenance) -> Self {
-        Self(maintenance)
+        Self { maintenance, migrated: OnceCell::new() }
+    }
+
+    async fn migrate(&self) -> Result<(), CatalogError> {
+        self.migrated.get_or_try_init(|| self.maintenance.catalog.migrate()).await?;
+        Ok(())
     }
 }
 
@@ -99,11 +112,15 @@ impl Invocations for Scheduled {
                 format!("expected a schedule's event, or a batch of an SQS queue: {error}")
             };
             let Event { records } = serde_json::from_str(event.get()).map_err(unreadable)?;
+            let migrated = timeout_at(end, self.migrate()).await;
+            migrated
+                .map_err(|_| "the catalog was not there in time".to_owned())?
+                .map_err(|error| format!("the catalog cannot be used: {}", chain(&error)))?;
             if records.is_none() {
-                return self.0.run_until(end).await;
+                return self.maintenance.run_until(end).await;
             }
             let batch: Batch = serde_json::from_str(event.get()).map_err(unreadable)?;
-            let failures = self.0.gather_given_up(batch, end).await;
+            let failures = self.maintenance.gather_given_up(batch, end).await;
             serde_json::to_value(failures).map_err(unreadable)
         })
     }

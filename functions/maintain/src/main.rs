@@ -3,11 +3,9 @@
 use std::process::ExitCode;
 
 use epitaph_catalog::Catalog;
-#[cfg(any(feature = "knative", feature = "lambda"))]
-use epitaph_host::Platform;
 #[cfg(feature = "knative")]
 use epitaph_host::QueueUrl;
-use epitaph_host::{Context, Work};
+use epitaph_host::{Context, Platform, Work};
 use epitaph_ingest::Engines;
 use epitaph_maintain::{Maintenance, MaintenanceSettings};
 
@@ -31,7 +29,10 @@ fn main() -> ExitCode {
 
 async fn open(context: &Context) -> Result<Maintenance, Failure> {
     let catalog = Catalog::open(&context.settings.catalog)?;
-    catalog.migrate().await?;
+    // On AWS Lambda the first event does, and is told what is wrong.
+    if context.settings.platform != Platform::Lambda {
+        catalog.migrate().await?;
+    }
     let engines = Engines::open(&context.settings)?;
     let settings = MaintenanceSettings {
         retention_days: context.settings.retention_days,

@@ -8,14 +8,17 @@ use crate::{Maintenance, MaintenanceError};
 
 /// The largest parked message, in bytes; the largest that any queue takes is smaller.
 const LARGEST: u64 = 64 << 20;
+/// A queue that refuses so many is down. One that refuses fewer has something against those: a broker may answer 5xx to
+/// a message that it cannot store, and nothing behind it should wait for that.
+const MOST_REFUSED: u32 = 3;
 /// The lease is renewed after so many messages.
 const RENEW_EVERY: u64 = 50;
 
-/// Sends on every parked message, until the queue refuses one. A message is deleted when the queue has it: dying in
+/// Sends on every parked message, until the queue refuses several. A message is deleted when the queue has it: dying in
 /// between means that it is sent twice, and counted once. What can never be sent on becomes a dead letter, or stays
 /// where it is; it holds up nothing behind it.
 pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, MaintenanceError> {
-    let mut sent = 0;
+    let (mut sent, mut refused) = (0, 0);
     let mut objects = maintenance.bucket.list(&Key::all_parked());
     while let Some(object) = objects.try_next().await? {
         let bytes = match maintenance.bucket.get(&object.key, LARGEST).await {
@@ -40,8 +43,12 @@ pub(crate) async fn send_on(maintenance: &Maintenance) -> Result<u64, Maintenanc
                     maintenance.dead.bury(bytes.to_vec(), &place, &error.to_string(), 0).await?;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, sent, "the queue does not take parked messages yet");
-                    return Ok(sent);
+                    refused += 1;
+                    tracing::warn!(%error, sent, id = message.id, "the queue does not take a parked message yet");
+                    if refused >= MOST_REFUSED {
+                        return Ok(sent);
+                    }
+                    continue;
                 }
             },
             None => {

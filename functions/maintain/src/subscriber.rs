@@ -1,8 +1,11 @@
 //! Maintenance on Knative: a PingSource asks for a run, and a broker hands over what it has given up.
 //!
-//! - `POST /` takes the events of a PingSource: everything that is due is done, and then it is answered.
-//! - `POST /dead` is the dead-letter sink of Triggers: a message becomes a dead letter, and then it is answered 2xx. An
-//!   engine that is down is answered 503, and the broker comes again.
+//! Both post to `/`, and are told apart by the event's type; `/dead` is the same, for who likes to see in a log which is
+//! which.
+//!
+//! - The event of a PingSource: everything that is due is done, and then it is answered.
+//! - A message, from a Trigger's dead-letter sink: it becomes a dead letter, and then it is answered 2xx. An engine that
+//!   is down is answered 503, and the broker comes again.
 //!
 //! What bears no signature of this installation was refused by `process`, and comes here for that. It may be a
 //! stranger's; or a report of ours, accepted under a secret that was changed since. So it is kept, but only while there
@@ -33,8 +36,8 @@ const FUNCTION: &str = "maintain";
 const PING: &str = "dev.knative.sources.ping";
 /// A run is cut off here and goes on with the next: a service of Knative's is given five minutes for an answer.
 const LONGEST_RUN: Duration = Duration::from_secs(240);
-/// So many letters are read and written at the same time; others wait, unread.
-const BURIED_AT_ONCE: usize = 4;
+/// So many events are read, and letters written, at the same time; others wait, unread.
+const AT_ONCE: usize = 4;
 /// What is not signed is kept while there are fewer dead letters than this.
 const MOST_FOR_STRANGERS: u32 = 1_000;
 /// When the broker should come again.
@@ -51,9 +54,9 @@ pub fn subscriber(maintenance: Maintenance, largest_message: usize, metrics: Met
         largest: largest_body(largest_message),
         metrics,
         running: Mutex::new(()),
-        burials: Semaphore::new(BURIED_AT_ONCE),
+        turns: Semaphore::new(AT_ONCE),
     };
-    Router::new().route("/", post(ping)).route("/dead", post(bury)).with_state(Arc::new(subscriber))
+    Router::new().route("/", post(take)).route("/dead", post(take)).with_state(Arc::new(subscriber))
 }
 
 struct Subscriber {
@@ -61,32 +64,26 @@ struct Subscriber {
     largest: usize,
     metrics: Metrics,
     running: Mutex<()>,
-    burials: Semaphore,
+    turns: Semaphore,
 }
 
-async fn ping(State(subscriber): State<Arc<Subscriber>>, request: Request) -> Response {
+async fn take(State(subscriber): State<Arc<Subscriber>>, request: Request) -> Response {
+    // Before the body is read: what waits holds no memory of ours.
+    let Ok(turn) = subscriber.turns.acquire().await else { return later("shutting down") };
     let event = match receive(request, subscriber.largest).await {
         Ok(event) => event,
         Err(error) => return refused(&error),
     };
-    match event.attribute("type") {
-        Some(PING) => {}
-        kind => return refused(&EventError::Foreign(kind.unwrap_or_default().chars().take(60).collect())),
+    if event.attribute("type") != Some(PING) {
+        return subscriber.bury(&event).await;
     }
+    // A run is long, and burials need not wait for it.
+    drop(turn);
     // A run that is under way does what this one would.
     let Ok(_running) = subscriber.running.try_lock() else { return StatusCode::NO_CONTENT.into_response() };
     match subscriber.run().await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => later(&why),
-    }
-}
-
-async fn bury(State(subscriber): State<Arc<Subscriber>>, request: Request) -> Response {
-    // Before the body is read: what waits holds no memory of ours.
-    let Ok(_permit) = subscriber.burials.acquire().await else { return later("shutting down") };
-    match receive(request, subscriber.largest).await {
-        Ok(event) => subscriber.bury(&event).await,
-        Err(error) => refused(&error),
     }
 }
 

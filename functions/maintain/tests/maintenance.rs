@@ -45,6 +45,29 @@ async fn a_queue_that_refuses_leaves_parked_messages_where_they_are_until_it_tak
 }
 
 #[tokio::test]
+async fn a_message_that_alone_is_refused_waits_and_holds_up_nothing() {
+    let house = House::new().await;
+    let [first, second] = [days_ago(0, 1), days_ago(0, 2)];
+    let key = house.park(first).await;
+    house.park(second).await;
+    *house.queue.refuses_one.lock().unwrap() = Some(first.to_string());
+    assert_eq!(house.maintenance().send_parked().await.unwrap(), 1);
+    assert_eq!(house.queue.taken(), [second.to_string()]);
+    assert_eq!(house.objects().await, texts(&[key]));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_down_is_not_asked_about_all_that_is_parked() {
+    let house = House::new().await;
+    for number in 1..=9 {
+        house.park(days_ago(0, number)).await;
+    }
+    house.queue.refuses.store(true, Ordering::Relaxed);
+    assert_eq!(house.maintenance().send_parked().await.unwrap(), 0);
+    assert_eq!(house.queue.arrived.available_permits(), 3);
+}
+
+#[tokio::test]
 async fn what_is_parked_but_no_message_of_ours_becomes_a_dead_letter_and_holds_up_nothing() {
     let house = House::new().await;
     let (stranger, garbage, large, good) = (days_ago(0, 1), days_ago(0, 2), days_ago(0, 3), days_ago(0, 4));

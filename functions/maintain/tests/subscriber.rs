@@ -58,6 +58,10 @@ impl Served {
     }
 
     async fn give_up(&self, message: &Message, said: &[(&'static str, &str)]) -> Reply {
+        self.give_up_at("/dead", message, said).await
+    }
+
+    async fn give_up_at(&self, path: &str, message: &Message, said: &[(&'static str, &str)]) -> Reply {
         let time = message.time.to_string();
         let headers = [
             ("ce-specversion", "1.0"),
@@ -68,7 +72,7 @@ impl Served {
             ("ce-epitaphmac", &message.epitaphmac),
             ("content-type", "application/json"),
         ];
-        self.post("/dead", &[&headers, said].concat(), message.data.get()).await
+        self.post(path, &[&headers, said].concat(), message.data.get()).await
     }
 
     async fn letters(&self) -> Vec<DeadLetter> {
@@ -101,9 +105,9 @@ async fn a_ping_is_answered_when_all_that_is_due_is_done() {
 }
 
 #[tokio::test]
-async fn anything_but_a_ping_starts_nothing() {
+async fn what_is_neither_a_ping_nor_a_message_is_refused() {
     let served = Served::new().await;
-    let headers = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "report")];
+    let headers = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "other")];
     assert_eq!(served.post("/", &headers, "{}").await.status, 400);
     assert_eq!(served.post("/", &[], "{}").await.status, 400);
 }
@@ -141,6 +145,13 @@ async fn reason_when_nothing_is_said(served: &Served) -> String {
     assert_eq!(served.give_up(&message, &[]).await.status, 204);
     let letters = served.letters().await;
     letters.into_iter().find(|letter| letter.id.starts_with(&message.id)).unwrap().reason
+}
+
+#[tokio::test]
+async fn a_sink_without_a_path_of_its_own_gets_its_dead_letters_too() {
+    let served = Served::new().await;
+    assert_eq!(served.give_up_at("/", &message(), &[]).await.status, 204);
+    assert_eq!(served.letters().await.len(), 1);
 }
 
 #[tokio::test]

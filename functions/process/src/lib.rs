@@ -19,6 +19,8 @@ mod payloads;
 mod private;
 mod processor;
 mod pull;
+#[cfg(any(feature = "embedded", feature = "sqs"))]
+mod queue;
 mod report;
 mod rules;
 pub mod sources;
@@ -29,11 +31,13 @@ mod unreal;
 
 #[cfg(feature = "lambda")]
 pub use crate::lambda::Batches;
+#[cfg(any(feature = "embedded", feature = "sqs"))]
+pub use crate::queue::{Queue, open_queue};
 #[cfg(feature = "knative")]
 pub use crate::subscriber::{SubscriberSettings, subscriber};
 pub use crate::{
     isolation::{ParserError, ParserSettings, parse},
     parsed::{Parsed, Unreadable, Verdict},
     processor::{Processor, ProcessorSettings},
-    pull::{OpenError, Puller, Queue, open_queue},
+    pull::{OpenError, Puller},
 };

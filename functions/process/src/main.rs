@@ -8,7 +8,7 @@ use epitaph_host::Platform;
 #[cfg(feature = "knative")]
 use epitaph_host::QueueUrl;
 use epitaph_host::Work;
-use epitaph_process::{OpenError, Puller, open_queue, parser};
+use epitaph_process::{OpenError, Puller, parser};
 
 fn main() -> ExitCode {
     // The child that parses a hostile dump needs none of the rest.
@@ -25,7 +25,13 @@ fn main() -> ExitCode {
                 let settings = epitaph_process::SubscriberSettings::new(&context, broker.largest_message);
                 Work::Serve(epitaph_process::subscriber(puller, settings))
             }
-            _ => Work::Pull(Box::pin(puller.pull(open_queue(&context.settings)?, stop))),
+            #[cfg(any(feature = "embedded", feature = "sqs"))]
+            _ => Work::Pull(Box::pin(puller.pull(epitaph_process::open_queue(&context.settings)?, stop))),
+            #[cfg(not(any(feature = "embedded", feature = "sqs")))]
+            _ => {
+                drop(stop);
+                return Err(OpenError::NoEngine);
+            }
         })
     })
 }

@@ -86,7 +86,7 @@ impl Scrubber<'_> {
 
     fn scrubbed(&mut self, name: &str, text: &str) -> Option<String> {
         let of_player = name.split_once('.').is_some_and(|(outer, _)| PLAYERS.contains(&outer));
-        let names_player = of_player || MACHINES.iter().any(|machine| *machine == name);
+        let names_player = of_player || MACHINES.contains(&name);
         let scrubbed = if self.rules.user && names_player && !text.trim().is_empty() {
             Cow::Borrowed(PLAYER)
         } else {

@@ -1,29 +1,23 @@
-//! Pulling messages from the embedded queue, or from an SQS queue.
+//! What messages are handed to, however they come.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf};
 
 use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::Message;
 use epitaph_dead_letters::DeadLetters;
-use epitaph_host::{Context, Platform, QueueUrl, Settings, metrics, telemetry};
+use epitaph_host::{Context, Platform, metrics, telemetry};
 #[cfg(feature = "embedded")]
 use epitaph_queue::embedded;
-#[cfg(feature = "sqs")]
-use epitaph_queue::sqs;
-use epitaph_queue::{Handler, Outcome, Undeliverable, consume};
+use epitaph_queue::{Handler, Outcome, Undeliverable};
 use epitaph_secrets::Purpose;
-use tokio::sync::watch;
 
 use crate::{ParserError, ParserSettings, Processor, ProcessorSettings, processor::FUNCTION};
 
 /// A message whose handler vanished so often is a dead letter. Parsers are isolated and have attempts of their own; this
 /// counts deaths of the whole process.
+#[cfg(any(feature = "embedded", feature = "lambda"))]
 pub(crate) const MOST_ATTEMPTS: u32 = 20;
-/// The same where an SQS queue counts: it counts also what other processes gave back while an engine was down. It must
-/// be less than what the queue itself allows, so that it is `process` that says why.
-#[cfg(feature = "sqs")]
-const MOST_RECEIVED: u32 = 500;
 
 /// Why `process` cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +30,9 @@ pub enum OpenError {
     #[error("the queue cannot be consumed")]
     Queue(#[from] embedded::OpenError),
     /// This build was made without the queue's engine, or nothing is pulled from it.
-    #[error("this build can pull nothing from the queue that EPITAPH_QUEUE or K_SINK names, expected another")]
+    #[error(
+        "this build can pull nothing from the queue that EPITAPH_QUEUE or K_SINK names, expected another"
+    )]
     NoEngine,
     /// The bucket's URL is not usable.
     #[error("the bucket cannot be used")]
@@ -50,40 +46,6 @@ pub enum OpenError {
     /// There is no place for dumps that are being parsed.
     #[error("the directory {} cannot be made", .0.display())]
     Scratch(PathBuf, #[source] io::Error),
-}
-
-/// A queue to pull from.
-pub enum Queue {
-    /// The embedded one of the data directory.
-    #[cfg(feature = "embedded")]
-    Embedded(embedded::Consumer),
-    /// An SQS queue.
-    #[cfg(feature = "sqs")]
-    Sqs(sqs::Consumer),
-}
-
-/// Opens the queue that the settings name. Of the embedded one, one process at a time can. Must be called inside a
-/// runtime.
-///
-/// # Errors
-/// [`OpenError::Queue`], [`OpenError::NoEngine`].
-pub fn open_queue(settings: &Settings) -> Result<Queue, OpenError> {
-    // Twice the parsers: while they run, the next reports are read and documents are written.
-    let in_flight = std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2);
-    match &settings.queue {
-        #[cfg(feature = "embedded")]
-        QueueUrl::Embedded => {
-            let consumer = embedded::ConsumerSettings { in_flight, ..embedded::ConsumerSettings::default() };
-            let consumer = embedded::Consumer::open(&settings.data.join("queue"), consumer)?;
-            Ok(Queue::Embedded(consumer))
-        }
-        #[cfg(feature = "sqs")]
-        QueueUrl::Sqs(url) => {
-            let consumer = sqs::ConsumerSettings { in_flight, ..sqs::ConsumerSettings::default() };
-            Ok(Queue::Sqs(sqs::Consumer::new(sqs::SqsSettings::from_environment(url), consumer)))
-        }
-        _ => Err(OpenError::NoEngine),
-    }
 }
 
 /// Hands messages from the queue to a processor, and what it can never handle to the dead letters.
@@ -130,16 +92,6 @@ impl Puller {
         let bucket = Bucket::open(&context.settings.bucket, context.settings.min_free_disk)?;
         let catalog = Catalog::open(&context.settings.catalog)?;
         Self::new(context, bucket, catalog)
-    }
-
-    /// Pulls until it is told to stop, and finishes what it has begun.
-    pub async fn pull(self, queue: Queue, stop: watch::Receiver<bool>) {
-        match queue {
-            #[cfg(feature = "embedded")]
-            Queue::Embedded(consumer) => consume(consumer, Arc::new(self), MOST_ATTEMPTS, stop).await,
-            #[cfg(feature = "sqs")]
-            Queue::Sqs(consumer) => consume(consumer, Arc::new(self), MOST_RECEIVED, stop).await,
-        }
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) async fn rewrite(
         match rewrite_values(bucket, payload, key, rules, form, largest).await? {
             Ok(size) => return Ok(size),
             Err(why) => {
-                tracing::debug!(name = payload.name, why, "values are not looked through by their names")
+                tracing::debug!(name = payload.name, why, "values are not looked through by their names");
             }
         }
     }

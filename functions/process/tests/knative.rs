@@ -1,5 +1,10 @@
 //! `process` as Knative runs it: its own binary, messages posted by a broker, and by somebody else's CloudEvents.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its helpers"
+)]
 
 mod common;
 

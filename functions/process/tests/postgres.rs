@@ -1,5 +1,10 @@
 //! `process` with a catalog in PostgreSQL, which goes away.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its helpers"
+)]
 
 mod common;
 
@@ -18,8 +23,7 @@ async fn a_message_outlives_an_hour_without_postgresql_and_is_handled_once_it_is
     let house = House::new().await;
     let catalog = Catalog::open(&server.database()).unwrap();
     catalog.migrate().await.unwrap();
-    let processor =
-        Processor::new(settings(&house.secret, |_| {}), house.bucket.clone(), catalog.clone());
+    let processor = Processor::new(settings(&house.secret, |_| {}), house.bucket.clone(), catalog.clone());
     let report = report(&epitaph_test_dumps::windows());
     let message = house.signed(&report);
     server.kill();
@@ -48,8 +52,7 @@ async fn a_message_waits_for_tables_that_are_not_there_yet() {
     let Some(server) = Postgres::start() else { return };
     let house = House::new().await;
     let catalog = Catalog::open(&server.database()).unwrap();
-    let processor =
-        Processor::new(settings(&house.secret, |_| {}), house.bucket.clone(), catalog.clone());
+    let processor = Processor::new(settings(&house.secret, |_| {}), house.bucket.clone(), catalog.clone());
     let message = house.signed(&report(&epitaph_test_dumps::windows()));
     let Outcome::Later(why) = processor.handle(&message, 1).await else { panic!("it did not wait") };
     assert!(why.contains("epitaph migrate"), "{why}");

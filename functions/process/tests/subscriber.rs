@@ -1,5 +1,5 @@
 //! What a broker is answered, so that it redelivers what it should and nothing else.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up should fail")]
 
 use std::{
     net::SocketAddr,

@@ -2,7 +2,10 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 fn cold_start(binary: &str) -> Output {
     let data = tempfile::tempdir().unwrap();
@@ -33,4 +36,21 @@ fn a_program_that_ends_at_once_is_told_with_its_exit_code() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("/bin/false did not answer in round 0: it ended with exit status: 1"), "{text}");
+}
+
+#[test]
+fn a_function_on_lambda_that_ends_at_once_is_told_with_its_exit_code() {
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let nothing = tempfile::tempdir().unwrap();
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_epitaph-bench"));
+    bench
+        .args(["lambda-cold-start", "--rounds", "1", "--bare", "/bin/false", "--functions"])
+        .arg(nothing.path());
+    let output = bench.arg("--events").arg(events).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text.contains("bare lambda_http failed in round 0: it ended with exit status: 1 before"),
+        "{text}"
+    );
 }

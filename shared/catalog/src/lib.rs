@@ -9,6 +9,8 @@
 //!
 //! The SQL is what SQLite and PostgreSQL both speak; where they differ is in `dialect`. Every write is one transaction:
 //! a future that is dropped half-way leaves nothing behind.
+//!
+#![doc = include_str!("../README.md")]
 
 mod crash;
 mod dead_letter;
@@ -34,7 +36,13 @@ mod plan_tests;
 #[cfg(test)]
 mod sample;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use sqlx::AnyPool;
 use tokio::sync::OnceCell;
@@ -64,12 +72,14 @@ struct Inner {
     dialect: Dialect,
     pools: OnceCell<Pools>,
     /// Set once the tables were found to be of this code's version.
-    checked: OnceCell<()>,
+    checked: AtomicBool,
 }
 
 impl Catalog {
-    /// The catalog at a location: `sqlite://` and an absolute path, percent-encoded where it holds `%`, `?` or `#`.
-    /// Nothing is opened before the first question; then the file and its directories are made if they are missing.
+    /// The catalog at a location: `sqlite://` and an absolute path, percent-encoded where it holds `%`, `?` or `#`; or
+    /// `postgres://`, as the crate's documentation says. Nothing is opened before the first question; then SQLite's file
+    /// and its directories are made if they are missing. Until the tables are of this code's version, every question but
+    /// [`Catalog::migrate`] is answered by [`CatalogError::OlderSchema`] or [`CatalogError::NewerSchema`].
     ///
     /// # Errors
     /// [`CatalogError::Location`] when the location is not of that form.
@@ -77,7 +87,7 @@ impl Catalog {
         Ok(Self(Arc::new(Inner {
             dialect: Dialect::of(url)?,
             pools: OnceCell::new(),
-            checked: OnceCell::new(),
+            checked: AtomicBool::new(false),
         })))
     }
 
@@ -103,7 +113,11 @@ impl Catalog {
 
     /// Sees before the first question that the tables are of the version that this code knows.
     async fn check_once(&self) -> Result<(), CatalogError> {
-        self.0.checked.get_or_try_init(|| self.check_version()).await.copied()
+        if !self.0.checked.load(Ordering::Relaxed) {
+            // Those that ask at the same time all do this: in a line, each would wait for a server that is away.
+            self.check_version().await?;
+        }
+        Ok(())
     }
 }
 

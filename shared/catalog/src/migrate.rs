@@ -1,5 +1,7 @@
 //! The tables, and bringing them up to date.
 
+use std::sync::atomic::Ordering;
+
 use epitaph_crash_model::{ProjectId, Timestamp};
 use sqlx::Row as _;
 
@@ -51,7 +53,10 @@ impl Catalog {
         match newest() {
             known if found > known => Err(CatalogError::NewerSchema { found, known }),
             needed if found < needed => Err(CatalogError::OlderSchema { found, needed }),
-            _ => Ok(()),
+            _ => {
+                self.0.checked.store(true, Ordering::Relaxed);
+                Ok(())
+            }
         }
     }
 

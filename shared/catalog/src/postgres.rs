@@ -2,21 +2,6 @@
 //!
 //! What is needed of it: UTF-8, row locks at `READ COMMITTED`, `ON CONFLICT` and `RETURNING`; nothing that only
 //! PostgreSQL itself has. An advisory lock keeps migrations apart; where it does nothing, transactions do.
-//!
-//! Tested with 15, directly and behind PgBouncer 1.18. The role owns the database or has `CREATE` on its schema to
-//! migrate; to work, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables are enough. A server cannot know that a
-//! client's machine is gone; let it not wait for long:
-//!
-//! ```sql
-//! CREATE ROLE epitaph LOGIN PASSWORD '...';
-//! CREATE DATABASE epitaph OWNER epitaph ENCODING 'UTF8' TEMPLATE template0;
-//! ALTER ROLE epitaph SET idle_in_transaction_session_timeout = '1min';
-//! ```
-//!
-//! Each process has up to 4 connections, which `connections=` in the URL changes: 2 are plenty for a function that
-//! handles one request at a time, and the server's `max_connections` is to exceed the sum over all processes. Behind a
-//! pooler that hands connections on from transaction to transaction, and does not know named prepared statements,
-//! `statement-cache-capacity=0` is needed: then every question is a transaction.
 
 use std::{fmt, io, time::Duration};
 

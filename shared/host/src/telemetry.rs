@@ -11,7 +11,7 @@ use std::{
 use epitaph_crash_model::Timestamp;
 use serde_json::{Map, Value};
 use tracing::{
-    Event, Level, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
     span::{Attributes, Id, Record},
@@ -79,6 +79,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if tells_all(event.metadata()) {
+            return;
+        }
         // What the spans around it say comes first; the event's own word replaces theirs.
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
@@ -92,6 +95,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         // One write a line, so that lines of several threads do not mix. There is nowhere to report a failure.
         let _ = io::stderr().write_all(line.as_bytes());
     }
+}
+
+/// Whether an event is one of a library's that shows a request as a whole, with its keys: what Lambda hands over.
+fn tells_all(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() == Level::TRACE && metadata.target().starts_with("lambda_runtime")
 }
 
 fn line(style: Style, time: Timestamp, level: Level, target: &str, mut fields: Map<String, Value>) -> String {

@@ -131,6 +131,7 @@ pub struct Collector {
     metrics: Metrics,
     /// AWS Lambda stops the machine once a report is answered.
     frozen_after_answers: bool,
+    warms_up: bool,
 }
 
 /// What became of a report that the client was right to send.
@@ -154,6 +155,7 @@ impl Collector {
     /// A collector with engines that are already there.
     pub fn new(context: &Context, engines: Engines) -> Self {
         let (queue, bucket) = (Arc::clone(&engines.queue), engines.bucket.clone());
+        let frozen_after_answers = context.settings.platform == Platform::Lambda;
         Self {
             name: context.name,
             limits: context.settings.limits.clone(),
@@ -162,14 +164,16 @@ impl Collector {
             hand_over: HandOver::new(queue, bucket, context.secrets.message.clone()),
             engines,
             metrics: context.metrics.clone(),
-            frozen_after_answers: context.settings.platform == Platform::Lambda,
+            frozen_after_answers,
+            // To what is embedded there is nothing to connect.
+            warms_up: frozen_after_answers && context.settings.queue != QueueUrl::Embedded,
         }
     }
 
-    /// On AWS Lambda: does what the first report would have to wait for, while there is none. Elsewhere a function is
-    /// ready at once, and does it beside its first requests.
+    /// On AWS Lambda: connects to the engines, which the first report would have to wait for, and reads the rules.
+    /// Elsewhere a function is ready at once, and does it beside its first requests.
     pub async fn warm_up(&self) {
-        if self.frozen_after_answers {
+        if self.warms_up {
             let warm = async { tokio::join!(self.engines.queue.warm_up(), self.rules.refresh_now()) };
             // What fails here is told by the first report.
             let _ = tokio::time::timeout(WARM_UP, warm).await;

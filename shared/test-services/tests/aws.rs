@@ -1,5 +1,4 @@
 //! The imitations of AWS are there, and each has what is its own.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
 use epitaph_test_services::Aws;
 use serde_json::json;

@@ -30,6 +30,8 @@ pub(crate) const RETENTION_DAYS: u32 = 90;
 /// Takes what it is sent, or refuses it.
 pub(crate) struct Queue {
     pub(crate) refuses: AtomicBool,
+    /// It has something against this one message.
+    pub(crate) refuses_one: Mutex<Option<String>>,
     pub(crate) largest: usize,
     pub(crate) taken: Mutex<Vec<String>>,
     /// A message is taken for each permit.
@@ -42,6 +44,7 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             refuses: AtomicBool::new(false),
+            refuses_one: Mutex::default(),
             largest: 100_000,
             taken: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -64,7 +67,8 @@ impl Sender for Queue {
             self.arrived.add_permits(1);
             self.gate.acquire().await.unwrap().forget();
             let size = serde_json::to_vec(message).unwrap().len();
-            if self.refuses.load(Ordering::Relaxed) {
+            let this_one = self.refuses_one.lock().unwrap().as_ref() == Some(&message.id);
+            if this_one || self.refuses.load(Ordering::Relaxed) {
                 return Err(SendError::Unavailable("refused by the test".into()));
             }
             if size > self.largest {

@@ -1,6 +1,6 @@
 //! An event as a broker posts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use bytes::Bytes;
 use epitaph_crash_model::{MESSAGE_SPEC_VERSION, Message, MessageKind};
@@ -182,19 +182,23 @@ pub(super) fn add(
     value: String,
 ) -> Result<(), EventError> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let full = attributes.len() >= MOST_ATTRIBUTES;
     let what = if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
         "has a name that is not one to 64 small letters and digits"
     } else if value.len() > LONGEST_VALUE {
         "is too long"
     } else if value.contains(|letter: char| letter.is_control()) {
         "has a control character"
-    } else if attributes.len() >= MOST_ATTRIBUTES {
+    } else if full {
         "is one too many"
-    } else if attributes.contains_key(&name) {
-        "comes twice"
     } else {
-        attributes.insert(name, value);
-        return Ok(());
+        match attributes.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(value);
+                return Ok(());
+            }
+            Entry::Occupied(taken) => return Err(wrong(taken.key(), "comes twice")),
+        }
     };
     Err(wrong(&name, what))
 }
