@@ -10,8 +10,9 @@
 //! - Where somebody waits, an upload whose client has had its pieces for two seconds *gives way*: what it holds is put
 //!   aside in the bucket, as a small object of its own, and read back when the part is whole. It goes on as if
 //!   nothing had happened. So a piece is held at the pace of the bucket, and for two seconds at most at a client's.
-//! - Whoever waits does so as long as pieces come back at all; when none has for four seconds, the bucket is the
-//!   cause, and the upload fails.
+//! - No more is sent at once than four parts: a slow bucket still takes each in time, and the rest waits for its turn.
+//! - Whoever waits does so as long as the bucket takes anything at all. When it has taken nothing for three seconds,
+//!   the upload fails.
 //!
 //! A directory takes parts of any size: there nobody waits, and what finds no memory is written as it comes.
 
@@ -23,7 +24,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore, SemaphorePermit},
     time::{Instant, timeout},
 };
 
@@ -31,8 +32,10 @@ use crate::{BucketError, upload::Part};
 
 /// How long a client may hold pieces that others wait for.
 const SLOW: Duration = Duration::from_secs(2);
-/// How long pieces are waited for while none comes back.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+/// How long is waited for memory, or for the turn to send, while the bucket takes nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+/// How many parts, or as much in smaller objects, are sent at once.
+const SENDING: usize = 4;
 /// How often who waits looks whether somebody has become slow.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -67,6 +70,8 @@ impl Shape {
 pub(crate) struct Memory {
     pub(crate) shape: Shape,
     state: Mutex<State>,
+    /// Pieces that may be on their way to the bucket.
+    sending: Semaphore,
 }
 
 struct State {
@@ -78,8 +83,8 @@ struct State {
     /// Who waits, by the order in which they came.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
-    /// When a piece last came back.
-    freed: Instant,
+    /// When the bucket last took something.
+    moved: Instant,
 }
 
 struct Holder {
@@ -137,9 +142,9 @@ impl Memory {
             holders: HashMap::new(),
             waiting: BTreeMap::new(),
             next: 0,
-            freed: Instant::now(),
+            moved: Instant::now(),
         };
-        Self { shape, state: Mutex::new(state) }
+        Self { shape, state: Mutex::new(state), sending: Semaphore::new(SENDING * shape.claim()) }
     }
 
     /// Whether nobody holds any of it, and nothing is kept for later.
@@ -209,7 +214,6 @@ impl Memory {
     fn give_back(&self, mut bytes: Vec<u8>) {
         let mut state = self.state();
         state.free += 1;
-        state.freed = Instant::now();
         if state.free == self.shape.total() {
             // All is quiet: what was needed is not kept.
             state.spare = Vec::new();
@@ -267,16 +271,45 @@ impl Place {
         self.memory.try_take(self.id, None)
     }
 
-    /// A piece, once there is one.
+    /// The bucket took something.
+    pub(crate) fn moved(&self) {
+        self.memory.state().moved = Instant::now();
+    }
+
+    /// Fails once the bucket has taken nothing for a while, nor since whoever waits began to.
+    fn check_moving(&self, since: Instant) -> Result<(), BucketError> {
+        let moved = self.memory.state().moved;
+        if moved.max(since).elapsed() < PATIENCE { Ok(()) } else { Err(BucketError::Busy) }
+    }
+
+    /// The turn to send so many pieces. `since` is when the call began that waits for it.
     ///
     /// # Errors
-    /// [`BucketError::Busy`] when none came back for four seconds.
-    pub(crate) async fn take(&self) -> Result<Piece, BucketError> {
+    /// [`BucketError::Busy`].
+    pub(crate) async fn turn_to_send(
+        &self,
+        pieces: usize,
+        since: Instant,
+    ) -> Result<SemaphorePermit<'_>, BucketError> {
+        let pieces = u32::try_from(pieces.min(self.memory.shape.claim())).unwrap_or(1);
+        let mut turn = std::pin::pin!(self.memory.sending.acquire_many(pieces));
+        loop {
+            match timeout(LOOK, &mut turn).await {
+                Ok(turn) => return turn.map_err(|closed| BucketError::Unavailable(Box::new(closed))),
+                Err(_) => self.check_moving(since)?,
+            }
+        }
+    }
+
+    /// A piece, once there is one. `since` is when the call began that waits for it.
+    ///
+    /// # Errors
+    /// [`BucketError::Busy`].
+    pub(crate) async fn take(&self, since: Instant) -> Result<Piece, BucketError> {
         if let Some(piece) = self.take_now() {
             return Ok(piece);
         }
         let turn = Turn::new(self);
-        let begun = Instant::now();
         loop {
             if let Some(piece) = self.memory.try_take(self.id, Some(turn.ticket)) {
                 return Ok(piece);
@@ -289,10 +322,7 @@ impl Place {
                 drop(giving_way);
                 continue;
             }
-            let since = begun.max(self.memory.state().freed);
-            if since.elapsed() >= PATIENCE {
-                return Err(BucketError::Busy);
-            }
+            self.check_moving(since)?;
             let _ = timeout(LOOK, turn.wake.notified()).await;
         }
     }

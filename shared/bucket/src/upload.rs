@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, SemaphorePermit},
     time::{Instant, timeout},
 };
 
@@ -40,7 +40,7 @@ impl Upload {
         Self { part, key, size: 0, patience: PATIENCE }
     }
 
-    /// How long the store may take for what one call asks of it. Waiting for memory is not counted.
+    /// How long the store may take for what one call asks of it. Waiting for other uploads is not counted.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -52,10 +52,10 @@ impl Upload {
         &self.key
     }
 
-    /// Appends bytes. Waits for memory as long as other uploads move on.
+    /// Appends bytes. Waits for memory, and for the turn to send, as long as other uploads move on.
     ///
     /// # Errors
-    /// [`BucketError::Busy`] when there is no memory and other uploads stand still, [`BucketError::NoSpace`],
+    /// [`BucketError::Busy`] when there is neither and other uploads stand still, [`BucketError::NoSpace`],
     /// [`BucketError::Unavailable`].
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), BucketError> {
         let mut part = self.part.lock().await;
@@ -130,7 +130,7 @@ impl Part {
                 Some(piece) => piece,
                 open => match self.place.take_now() {
                     Some(piece) => open.insert(piece),
-                    None if shape.whole => open.insert(self.place.take().await?),
+                    None if shape.whole => open.insert(self.place.take(patience.begun).await?),
                     None => return self.put_part(bytes.into(), patience).await,
                 },
             };
@@ -163,10 +163,26 @@ impl Part {
     async fn send(&mut self, patience: &mut Patience) -> Result<(), BucketError> {
         self.bring_back(patience).await?;
         self.check()?;
+        let place = Arc::clone(&self.place);
+        let turn = self.turn(&place, patience).await?;
         let payload = self.take_payload();
         self.put_part(payload, patience).await?;
+        drop(turn);
         self.drop_asides(patience).await;
         Ok(())
+    }
+
+    /// The turn to send all that is in memory. A directory lets everybody write at once.
+    async fn turn<'a>(
+        &self,
+        place: &'a Place,
+        patience: &Patience,
+    ) -> Result<Option<SemaphorePermit<'a>>, BucketError> {
+        if !place.shape().whole {
+            return Ok(None);
+        }
+        let pieces = self.pieces.len() + usize::from(self.open.is_some());
+        place.turn_to_send(pieces, patience.begun).await.map(Some)
     }
 
     /// Whether the object can still be completed.
@@ -188,6 +204,7 @@ impl Part {
             none => none.insert(patience.ask(key, store.put_multipart(key.path())).await?),
         };
         patience.ask(key, target.put_part(payload)).await?;
+        self.place.moved();
         self.broken = false;
         Ok(())
     }
@@ -209,7 +226,7 @@ impl Part {
                 while !bytes.is_empty() {
                     let piece = match &mut open {
                         Some(piece) => piece,
-                        open => open.insert(self.place.take().await?),
+                        open => open.insert(self.place.take(patience.begun).await?),
                     };
                     let (head, rest) = bytes.split_at(bytes.len().min(piece.room()));
                     piece.append(head);
@@ -247,6 +264,7 @@ impl Part {
         let mut patience = Patience::new(crate::memory::PATIENCE);
         match patience.wait(self.bucket.put_payload(&key, payload)).await {
             Ok(()) => {
+                self.place.moved();
                 self.pieces.clear();
                 self.place.holds(0);
                 self.aside.push_back(Aside { key, length });
@@ -267,14 +285,18 @@ impl Part {
         if self.target.is_none() {
             self.bring_back(patience).await?;
             self.check()?;
+            let place = Arc::clone(&self.place);
+            let _turn = self.turn(&place, patience).await?;
             let payload = self.take_payload();
             patience.wait(self.bucket.put_payload(&self.key, payload)).await?;
+            self.place.moved();
         } else if self.length > 0 {
             self.send(patience).await?;
         }
         self.check()?;
         if let Some(target) = &mut self.target {
             patience.ask(&self.key, target.complete()).await?;
+            self.place.moved();
         }
         self.drop_asides(patience).await;
         Ok(())
@@ -294,12 +316,13 @@ impl Part {
 
 /// The time that is left for the store.
 struct Patience {
+    begun: Instant,
     left: Duration,
 }
 
 impl Patience {
     fn new(left: Duration) -> Self {
-        Self { left }
+        Self { begun: Instant::now(), left }
     }
 
     async fn wait<T>(

@@ -112,7 +112,7 @@ for place in $(cut -d ' ' -f 5 /proc/self/mountinfo); do
         *) mount -o remount,bind,ro "$place" 2>/dev/null ;;
     esac
 done
-if ( : > "${0%/*}/written" ) 2>/dev/null; then exit 99; fi
+if ( : > /etc/epitaph-written ) 2>/dev/null; then rm /etc/epitaph-written; exit 99; fi
 exec "$0"
 "#;
 
