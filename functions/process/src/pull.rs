@@ -16,7 +16,7 @@ use crate::{ParserError, ParserSettings, Processor, ProcessorSettings, processor
 
 /// A message whose handler vanished so often is a dead letter. Parsers are isolated and have attempts of their own; this
 /// counts deaths of the whole process.
-#[cfg(any(feature = "embedded", feature = "lambda"))]
+#[cfg(any(feature = "embedded", feature = "knative", feature = "lambda"))]
 pub(crate) const MOST_ATTEMPTS: u32 = 20;
 
 /// Why `process` cannot start.
