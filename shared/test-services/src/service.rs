@@ -3,7 +3,8 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -13,9 +14,24 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// How long a service may take until it accepts connections; the machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A port that nobody listens on.
+/// Ports below those that clients get.
+const FIRST_PORT: u16 = 15_000;
+const PORTS: u16 = 16_000;
+
+/// A port that nobody listens on, and that no other caller in this process is given.
+///
+/// It is none of those that the system gives to clients: between this call and the moment when the service binds it,
+/// some connection of another test might take one of those.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    let begin = process::id().wrapping_mul(101);
+    loop {
+        let step = begin.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed).into());
+        let port = FIRST_PORT + u16::try_from(step % u32::from(PORTS)).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A process that serves a test. It and its children end when this is dropped.
