@@ -164,7 +164,7 @@ impl Part {
         self.bring_back(patience).await?;
         self.check()?;
         let place = Arc::clone(&self.place);
-        let turn = self.turn(&place, patience).await?;
+        let turn = Self::turn(&place, self.pieces_held(), patience).await?;
         let payload = self.take_payload();
         self.put_part(payload, patience).await?;
         drop(turn);
@@ -172,17 +172,21 @@ impl Part {
         Ok(())
     }
 
-    /// The turn to send all that is in memory. A directory lets everybody write at once.
+    /// The turn to send so many pieces. A directory lets everybody write at once.
     async fn turn<'a>(
-        &self,
         place: &'a Place,
+        pieces: usize,
         patience: &Patience,
     ) -> Result<Option<SemaphorePermit<'a>>, BucketError> {
         if !place.shape().whole {
             return Ok(None);
         }
-        let pieces = self.pieces.len() + usize::from(self.open.is_some());
         place.turn_to_send(pieces, patience.begun).await.map(Some)
+    }
+
+    /// How many pieces are in memory.
+    fn pieces_held(&self) -> usize {
+        self.pieces.len() + usize::from(self.open.is_some())
     }
 
     /// Whether the object can still be completed.
@@ -286,7 +290,7 @@ impl Part {
             self.bring_back(patience).await?;
             self.check()?;
             let place = Arc::clone(&self.place);
-            let _turn = self.turn(&place, patience).await?;
+            let _turn = Self::turn(&place, self.pieces_held(), patience).await?;
             let payload = self.take_payload();
             patience.wait(self.bucket.put_payload(&self.key, payload)).await?;
             self.place.moved();

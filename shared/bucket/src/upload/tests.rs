@@ -56,6 +56,17 @@ async fn assert_is(bucket: &Bucket, key: &Key, expected: &Bytes) {
     assert!(found == *expected, "{} bytes of {} differ", found.len(), expected.len());
 }
 
+/// Collectors do all this on several threads; that this compiles is the test.
+#[test]
+fn what_an_upload_does_may_move_between_threads() {
+    fn may_move<T: Send>(_: T) {}
+    let (_directory, bucket) = bucket(TINY);
+    let mut upload = bucket.upload(&key());
+    may_move(upload.write(Bytes::new()));
+    may_move(upload.finish());
+    may_move(bucket.upload(&key()).abort());
+}
+
 #[tokio::test(start_paused = true)]
 async fn seventeen_clients_that_hardly_send_do_not_keep_an_eighteenth_from_sending() {
     let (_directory, bucket) = bucket(REMOTE);
