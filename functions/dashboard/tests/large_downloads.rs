@@ -17,8 +17,7 @@ async fn a_file_that_is_too_large_for_an_answer_is_downloaded_from_the_bucket_it
     let options = OpenOptions { environment: Environment::Given(variables), ..OpenOptions::default() };
     let bucket = Bucket::open_with("s3://crashes/live", options).unwrap();
     let place = tempfile::tempdir().unwrap();
-    let server =
-        Server::start_over(bucket, place, |settings| settings.largest_answer = Some(LARGEST)).await;
+    let server = Server::start_over(bucket, place, |settings| settings.largest_answer = Some(LARGEST)).await;
     let mut crash = crash("Renderer::draw");
     server.keep(&mut crash, &[7; 1000], Encoding::Identity, "upload_file_minidump").await;
     server.keep(&mut crash, &[7; 1001], Encoding::Identity, "save.bin").await;

@@ -37,8 +37,9 @@ pub(super) fn apply(crash: &mut Crash, context: &Context) {
     if crash.occurred_at.is_none() {
         let ticks = context.runtime("TimeOfCrash").and_then(|ticks| ticks.parse::<i64>().ok());
         let millis = ticks.map(|ticks| ticks.saturating_sub(TICKS_AT_1970) / TICKS_A_MILLI);
-        crash.occurred_at =
-            millis.filter(|millis| *millis > 0).map(epitaph_crash_model::Timestamp::from_millis);
+        // Beyond the year 9999 it is no time.
+        let millis = millis.filter(|millis| (1..253_402_300_800_000).contains(millis));
+        crash.occurred_at = millis.map(epitaph_crash_model::Timestamp::from_millis);
     }
     if crash.uptime_seconds.is_none() {
         let seconds = context.runtime("SecondsSinceStart").and_then(|seconds| seconds.parse().ok());
