@@ -25,6 +25,15 @@ fn one<'a>(template: &'a Value, kind: &str) -> &'a Value {
     found[0].1
 }
 
+/// What hands the messages of a queue to a function.
+fn mapping<'a>(template: &'a Template, function: &str) -> &'a Value {
+    let all = resources(&template.translated, "AWS::Lambda::EventSourceMapping").into_iter();
+    let mut own = all.filter(|(_, mapping)| mapping["FunctionName"]["Ref"] == function);
+    let (_, mapping) = own.next().unwrap();
+    assert!(own.next().is_none(), "{function} has several queues");
+    mapping
+}
+
 /// The functions as they are written: the folder of each, its logical name, and its properties.
 fn written(template: &Template) -> Vec<(String, &str, &Value)> {
     let functions = resources(&template.written, "AWS::Serverless::Function").into_iter();
@@ -149,7 +158,7 @@ fn a_message_is_not_delivered_again_while_process_works_on_it() {
     assert!(number(&queue["VisibilityTimeout"]) >= 6 * timeout);
     assert!(number(&dead["VisibilityTimeout"]) >= 6 * number(&function(&template, "maintain")["Timeout"]));
     // A whole batch whose parsers all stall is done before it is stopped.
-    let mapping = one(&template.translated, "AWS::Lambda::EventSourceMapping");
+    let mapping = mapping(&template, "Process");
     let stall = number(&process["Environment"]["Variables"]["EPITAPH_PARSER_WALL_SECONDS"]);
     assert!(number(&mapping["BatchSize"]) * stall < timeout);
 }
@@ -170,15 +179,40 @@ fn a_message_reaches_the_dead_letters_before_it_expires() {
 }
 
 #[test]
+fn what_the_queue_gives_up_reaches_maintain() {
+    let Some(template) = Template::read() else { return };
+    let queue = &template.translated["Resources"]["Queue"]["Properties"];
+    let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
+    assert_eq!(strings(dead), ["DeadLetters", "Arn"]);
+    assert_eq!(&mapping(&template, "Maintain")["EventSourceArn"], dead);
+}
+
+#[test]
 fn one_bad_message_fails_alone_and_the_database_is_protected() {
     let Some(template) = Template::read() else { return };
-    let mapping = one(&template.translated, "AWS::Lambda::EventSourceMapping");
-    assert_eq!(strings(&mapping["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
-    assert!(number(&mapping["BatchSize"]) <= 10, "larger batches need a batching window");
-    assert_eq!(mapping["ScalingConfig"]["MaximumConcurrency"]["Ref"], "ProcessConcurrency");
+    for function in ["Process", "Maintain"] {
+        let mapping = mapping(&template, function);
+        assert_eq!(strings(&mapping["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
+        assert!(number(&mapping["BatchSize"]) <= 10, "larger batches need a batching window");
+    }
+    let most = &mapping(&template, "Process")["ScalingConfig"]["MaximumConcurrency"];
+    assert_eq!(most["Ref"], "ProcessConcurrency");
     for (folder, _, properties) in written(&template) {
         let reserved = properties.get("ReservedConcurrentExecutions");
         assert!(reserved.is_none(), "{folder} reserves concurrency, which throttles who calls it");
+    }
+}
+
+#[test]
+fn a_function_may_do_with_its_queue_what_a_mapping_asks_for() {
+    let Some(template) = Template::read() else { return };
+    let asked = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+    for function in ["Process", "Maintain"] {
+        let queue = &mapping(&template, function)["EventSourceArn"];
+        let role = &template.translated["Resources"][format!("{function}Role")];
+        let own = objects(role).into_iter().filter(|object| object.get("Resource") == Some(queue));
+        let actions: BTreeSet<String> = own.flat_map(|statement| strings(&statement["Action"])).collect();
+        assert!(asked.iter().all(|action| actions.contains(*action)), "{function}: {actions:?}");
     }
 }
 
