@@ -15,7 +15,7 @@ use std::{
 use epitaph_test_services::{Python, Service, free_port, python, succeed};
 use sample_events::{NO_MESSAGE, PROCESSED, SECRET, TOKEN};
 use serde_json::Value;
-use support::House;
+use support::{House, built};
 
 /// Writes `events/` anew instead of comparing it.
 const WRITE: &str = "EPITAPH_WRITE_EVENTS";
@@ -35,19 +35,6 @@ fn the_sample_events_are_what_they_are_made_of() {
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "write it anew with {WRITE}=1");
         }
     }
-}
-
-/// The functions' own binaries. Cargo gives a test those of its own package only.
-fn built() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked", "--bins", "--target-dir"]).arg(target).current_dir(root());
-    for (name, _) in sample_events::all() {
-        build.arg("--package").arg(format!("epitaph-{name}"));
-    }
-    succeed(&mut build);
-    target.join("debug")
 }
 
 /// `cargo lambda watch` without a function of its own, and what invokes through it.
@@ -140,7 +127,8 @@ fn id_in(answer: &Value) -> String {
 async fn every_function_answers_its_event_and_what_it_took_is_kept() {
     let list = root().join("shared/test-services/requirements/cargo-lambda.txt");
     let Some(python) = python(&list) else { return };
-    let programs = built();
+    let names: Vec<_> = sample_events::all().iter().map(|&(name, _)| name).collect();
+    let programs = built::functions(&names);
     let house = House::with(&[("EPITAPH_SECRET", SECRET), ("EPITAPH_TOKEN", TOKEN)]);
     succeed(&mut house.command(&["migrate"]));
     let project = tempfile::tempdir().unwrap();

@@ -84,6 +84,13 @@ impl Template {
     }
 }
 
+/// Packs programs as the functions that they are named after: `folder/NAME/bootstrap.zip`. `None` leaves a test out.
+pub fn zip(folder: &Path, programs: &[PathBuf]) -> Option<()> {
+    let mut command = packages("aws.txt")?.script(&script("zips.py"));
+    succeed(command.arg(folder).args(programs));
+    Some(())
+}
+
 /// The YAML files below `infra/knative`, by their paths in it, with their documents. `None` leaves a test out.
 pub fn knative_files() -> Option<BTreeMap<String, Vec<Value>>> {
     let mut command = packages("kubernetes.txt")?.script(&script("documents.py"));

@@ -1,6 +1,7 @@
 //! AWS, as far as two programs imitate it: S3, SQS and, in MiniStack, Lambda and CloudFormation.
 
 use std::{
+    env,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
@@ -52,9 +53,16 @@ impl Aws {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = python.module("ministack");
         command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1");
-        command.env("MINISTACK_HOST", "127.0.0.1").env("MINISTACK_REGION", AWS_REGION);
+        // What it names after itself is below this name: a label before an IP address would make no host.
+        command.env("MINISTACK_HOST", "localhost").env("MINISTACK_REGION", AWS_REGION);
         command.env("LOG_LEVEL", "ERROR").env("S3_DATA_DIR", scratch.path().join("s3"));
         command.env("STATE_DIR", scratch.path().join("state"));
+        // Functions that it runs get all that it has itself: the way back to it, and no setting but their own.
+        command.envs(environment_of((Ipv4Addr::LOCALHOST, port).into()));
+        let ours = env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("EPITAPH_")) {
+            command.env_remove(name);
+        }
         Some(Self::start(command, port, scratch))
     }
 
@@ -119,8 +127,12 @@ impl Aws {
 
     /// Makes a bucket.
     pub fn bucket(&self, name: &str) {
-        let (status, told) = self.ask("PUT", &format!("/{name}"), "s3", &[], "").unwrap();
-        assert_eq!(status, 200, "{told}");
+        self.succeed("PUT", &format!("/{name}"), "s3", &[], b"");
+    }
+
+    /// Puts an object into a bucket.
+    pub fn object(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        self.succeed("PUT", &format!("/{bucket}/{key}"), "s3", &[], bytes);
     }
 
     /// Asks SQS for something, as its JSON protocol says.
@@ -134,11 +146,26 @@ impl Aws {
     fn try_sqs(&self, action: &str, input: &Value) -> Option<Value> {
         let target = format!("AmazonSQS.{action}");
         let headers = [("X-Amz-Target", target.as_str()), ("Content-Type", "application/x-amz-json-1.0")];
-        let (status, told) = self.ask("POST", "/", "sqs", &headers, &input.to_string())?;
+        let (status, told) = self.ask("POST", "/", "sqs", &headers, input.to_string().as_bytes())?;
         if status != 200 {
             return None;
         }
         if told.is_empty() { Some(Value::Null) } else { serde_json::from_str(&told).ok() }
+    }
+
+    /// One request, which must succeed; gives what was told.
+    pub(crate) fn succeed(
+        &self,
+        method: &str,
+        path: &str,
+        service: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> String {
+        let answer = self.ask(method, path, service, headers, body);
+        let (status, told) = answer.unwrap_or_else(|| panic!("{method} {path} is not answered"));
+        assert!((200..300).contains(&status), "{method} {path}: {status} {told}");
+        told
     }
 
     /// One request; `None` when it is not answered.
@@ -148,7 +175,7 @@ impl Aws {
         path: &str,
         service: &str,
         headers: &[(&str, &str)],
-        body: &str,
+        body: &[u8],
     ) -> Option<(u16, String)> {
         let address = self.service.address();
         let mut stream = TcpStream::connect(address).ok()?;
@@ -163,7 +190,7 @@ impl Aws {
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
-        stream.write_all(format!("{request}\r\n{body}").as_bytes()).ok()?;
+        stream.write_all(&[request.as_bytes(), b"\r\n", body].concat()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod cloud_formation;
 mod installed;
 mod postgres;
 mod python;

@@ -14,6 +14,7 @@ use std::{
 use serde_json::Value;
 
 pub mod bombs;
+pub mod built;
 pub mod clients;
 pub mod load;
 pub mod wire;
@@ -191,13 +192,18 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest:
 }
 
 /// Asks again and again until there is an answer.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, ask).await
+}
+
+/// As [`until`], for what takes its time also on an idle machine.
+pub async fn until_within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begun.elapsed() < patience, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

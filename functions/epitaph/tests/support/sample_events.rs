@@ -1,4 +1,5 @@
 //! What is in `events/`: one event of AWS Lambda for each function, made of known parts.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use epitaph_crash_model::{
@@ -131,11 +132,10 @@ fn request(method: &str, path: &str, query: &str, headers: &[(&str, &str)], body
 fn batch() -> Value {
     let json = json!({"version": 1, "type": "IndexOutOfRangeException", "message": "17", "release": "1.2.3"});
     let dump = epitaph_test_dumps::windows();
-    let bodies = [
-        message(PROCESSED[0], Protocol::RawMinidump, Role::Minidump, "minidump.dmp", &dump),
-        message(PROCESSED[1], Protocol::Report, Role::Report, "report.json", json.to_string().as_bytes()),
-        NO_MESSAGE.to_owned(),
-    ];
+    let ids = PROCESSED.map(|id| id.parse().unwrap());
+    let dump =
+        message(ProjectId::FIRST, ids[0], Protocol::RawMinidump, Role::Minidump, "minidump.dmp", &dump);
+    let bodies = [dump, report_message(ProjectId::FIRST, ids[1], &json), NO_MESSAGE.to_owned()];
     let records = bodies.iter().enumerate().map(|(index, body)| {
         json!({
             "messageId": format!("059f36b4-87a3-44ab-83d2-66197{:07}", 5_100_000 + index),
@@ -156,8 +156,19 @@ fn batch() -> Value {
     json!({"Records": records.collect::<Vec<_>>()})
 }
 
-fn message(id: &str, protocol: Protocol, role: Role, name: &str, bytes: &[u8]) -> String {
-    let id: CrashId = id.parse().unwrap();
+/// What the collector of plain reports sends on.
+pub(crate) fn report_message(project: ProjectId, id: CrashId, report: &Value) -> String {
+    message(project, id, Protocol::Report, Role::Report, "report.json", report.to_string().as_bytes())
+}
+
+fn message(
+    project: ProjectId,
+    id: CrashId,
+    protocol: Protocol,
+    role: Role,
+    name: &str,
+    bytes: &[u8],
+) -> String {
     let payload = Payload {
         role,
         name: name.to_owned(),
@@ -168,7 +179,7 @@ fn message(id: &str, protocol: Protocol, role: Role, name: &str, bytes: &[u8]) -
     let report = Report {
         version: REPORT_VERSION,
         id,
-        project: ProjectId::FIRST,
+        project,
         received_at: id.accepted_at(),
         protocol,
         client_id: None,
@@ -181,8 +192,7 @@ fn message(id: &str, protocol: Protocol, role: Role, name: &str, bytes: &[u8]) -
         outcomes: Vec::new(),
     };
     let at: Timestamp = report.received_at;
-    let mut message =
-        Message::new(MessageKind::Report, ProjectId::FIRST, id.to_string(), at, &report).unwrap();
+    let mut message = Message::new(MessageKind::Report, project, id.to_string(), at, &report).unwrap();
     RootSecret::new(SECRET).unwrap().derive(Purpose::Message).sign_message(&mut message);
     serde_json::to_string(&message).unwrap()
 }
