@@ -8,12 +8,10 @@ mod signals;
 mod stream;
 
 use std::{
-    future::poll_fn,
     io,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    task::Poll,
     time::Duration,
 };
 
@@ -143,13 +141,17 @@ pub async fn serve(
 
     let started = Instant::now();
     host.draining.store(true, Ordering::Relaxed);
-    // Connections that the system has made already would be reset with the listener, and their requests lost.
-    while connections.len() < room
-        && let Some(socket) = waiting(&listener).await
-    {
-        begin(&mut connections, socket);
+    // Connections that the system has made already would be reset with the listener, and their requests lost. The
+    // runtime does not know of the latest: the system is asked, until there is none.
+    if let Ok(listener) = listener.into_std() {
+        while connections.len() < room {
+            match listener.accept().and_then(|(socket, _)| connected(socket)) {
+                Ok(socket) => begin(&mut connections, socket),
+                Err(error) if is_one_connections_fault(&error) => {}
+                Err(_) => break,
+            }
+        }
     }
-    drop(listener);
     let _ = drain.send(true);
     let _ = timeout(settings.drain, async { while connections.join_next().await.is_some() {} }).await;
     let drained = Drained { took: started.elapsed(), cut: connections.len() };
@@ -160,13 +162,9 @@ pub async fn serve(
     drained
 }
 
-/// A connection that is there already.
-async fn waiting(listener: &TcpListener) -> Option<TcpStream> {
-    poll_fn(|context| match listener.poll_accept(context) {
-        Poll::Ready(Ok((socket, _))) => Poll::Ready(Some(socket)),
-        _ => Poll::Ready(None),
-    })
-    .await
+fn connected(socket: std::net::TcpStream) -> io::Result<TcpStream> {
+    socket.set_nonblocking(true)?;
+    TcpStream::from_std(socket)
 }
 
 /// The client went away between its connection and our taking it: the next one is as good as ever.
