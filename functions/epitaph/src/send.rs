@@ -110,6 +110,7 @@ impl Target {
             Ok((name.to_owned(), value.to_owned()))
         };
         let annotations = arguments.annotations.iter().map(annotation).collect::<Result<_, _>>()?;
+        epitaph_tls::choose_provider();
         let client = Client::builder().connect_timeout(Duration::from_secs(10)).build()?;
         Ok(Self { client, url, name, annotations, timeout: Duration::from_secs(arguments.timeout) })
     }

@@ -69,6 +69,7 @@ async fn the_same_dump_posted_again_and_at_once_is_one_crash_with_every_id_that_
     assert_eq!(server.total().await, 1);
 
     // In the search box as well.
+    epitaph_tls::choose_provider();
     let browser =
         reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for id in &ids {

@@ -44,6 +44,7 @@ async fn a_person_who_follows_the_printed_link_sees_the_crash() {
     let house = House::new();
     let server = house.serve();
     let id = crash(&server, windows()).await["id"].as_str().unwrap().to_owned();
+    epitaph_tls::choose_provider();
     let browser = reqwest::Client::builder().no_proxy().cookie_store(true).build().unwrap();
     let stranger = browser.get(format!("{}/", server.url)).send().await.unwrap();
     assert!(!stranger.text().await.unwrap().contains("EXCEPTION_ACCESS_VIOLATION"));

@@ -13,7 +13,7 @@ mod key;
 mod local;
 mod memory;
 mod open;
-#[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+#[cfg(feature = "remote")]
 mod remote;
 mod upload;
 

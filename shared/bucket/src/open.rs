@@ -65,14 +65,14 @@ impl Connection {
     }
 }
 
-#[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+#[cfg(feature = "remote")]
 pub(crate) use crate::remote::Signer;
 
 /// There is nobody to sign where no remote engine was built in.
-#[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+#[cfg(not(feature = "remote"))]
 pub(crate) enum Signer {}
 
-#[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+#[cfg(not(feature = "remote"))]
 impl Signer {
     #[expect(clippy::unused_async, reason = "as the signer of remote stores")]
     pub(crate) async fn sign(
@@ -126,9 +126,9 @@ impl Location {
             Self::Memory => Ok(Connection::local(Arc::new(InMemory::new()))),
             #[cfg(feature = "embedded")]
             Self::Directory(path) => crate::local::connect(path.clone()).await.map(Connection::local),
-            #[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
+            #[cfg(feature = "remote")]
             Self::Remote { url, environment } => crate::remote::connect(url, environment),
-            #[cfg(not(any(feature = "s3", feature = "gs", feature = "az")))]
+            #[cfg(not(feature = "remote"))]
             Self::Remote { url, environment } => {
                 let _ = environment;
                 Err(BucketError::BadLocation(format!("{url} was not built in")))

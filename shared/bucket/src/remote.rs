@@ -22,6 +22,7 @@ const RETRIES: usize = 2;
 
 /// Makes a client; nothing is asked yet.
 pub(crate) fn connect(url: &Url, environment: &Environment) -> Result<Connection, BucketError> {
+    epitaph_tls::choose_provider();
     let (store, signer) = match url.scheme() {
         #[cfg(feature = "s3")]
         "s3" => s3(url, environment)?,

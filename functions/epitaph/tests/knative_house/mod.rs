@@ -1,4 +1,5 @@
 //! A small Knative: collector, broker, `process` and `maintain`, each on a server of its own.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
     collections::BTreeSet,
@@ -25,15 +26,15 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An installation: its engines in a directory, and a broker.
-pub struct House {
+pub(crate) struct House {
     directory: tempfile::TempDir,
-    pub broker: Broker,
-    pub catalog: Catalog,
+    pub(crate) broker: Broker,
+    pub(crate) catalog: Catalog,
 }
 
 /// One function on a server. What is under way ends at once when this is dropped, as with a process that is killed.
-pub struct Served {
-    pub address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
     server: JoinSet<()>,
 }
 
@@ -49,13 +50,13 @@ impl Served {
         Self { address, server }
     }
 
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.server.shutdown().await;
     }
 }
 
 /// What a function is told, with its engines below this directory.
-pub fn context(directory: &Path, sink: String, name: &'static str) -> Context {
+pub(crate) fn context(directory: &Path, sink: String, name: &'static str) -> Context {
     let path = directory.display();
     let settings = Settings::read(Role::Function(name), |variable| {
         Some(match variable {
@@ -76,13 +77,13 @@ pub fn context(directory: &Path, sink: String, name: &'static str) -> Context {
 }
 
 /// The collector of plain JSON.
-pub fn collector(context: &Context) -> Served {
+pub(crate) fn collector(context: &Context) -> Served {
     let collector = Collector::open(context).unwrap();
     Served::new("report", epitaph_report::router(collector), None, &context.settings)
 }
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&format!("sqlite://{}/catalog.db", directory.path().display())).unwrap();
         catalog.migrate().await.unwrap();
@@ -93,15 +94,15 @@ impl House {
         context(self.directory.path(), self.broker.url(), name)
     }
 
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn collector(&self) -> Served {
+    pub(crate) fn collector(&self) -> Served {
         collector(&self.context("report"))
     }
 
-    pub fn process(&self, address: Option<SocketAddr>) -> Served {
+    pub(crate) fn process(&self, address: Option<SocketAddr>) -> Served {
         let context = self.context("process");
         let QueueUrl::Broker(broker) = &context.settings.queue else { panic!("no broker") };
         let settings = SubscriberSettings::new(&context, broker.largest_message);
@@ -109,7 +110,7 @@ impl House {
         Served::new("process", router, address, &context.settings)
     }
 
-    pub fn maintain(&self) -> Served {
+    pub(crate) fn maintain(&self) -> Served {
         let context = self.context("maintain");
         let engines = Engines::open(&context.settings).unwrap();
         let settings = MaintenanceSettings {
@@ -127,16 +128,16 @@ impl House {
         Served::new("maintain", router, None, &context.settings)
     }
 
-    pub fn queue(&self) -> Arc<dyn epitaph_queue::Sender> {
+    pub(crate) fn queue(&self) -> Arc<dyn epitaph_queue::Sender> {
         Engines::open(&self.context("maintain").settings).unwrap().queue
     }
 
-    pub fn bucket(&self) -> Bucket {
+    pub(crate) fn bucket(&self) -> Bucket {
         Bucket::open(&self.context("maintain").settings.bucket, 0).unwrap()
     }
 
     /// Delivers to `process`, and what it does not take to `maintain`.
-    pub fn trigger(&self, process: &Served, maintain: &Served, retry: u32) {
+    pub(crate) fn trigger(&self, process: &Served, maintain: &Served, retry: u32) {
         self.broker.trigger(Trigger {
             subscriber: process.address,
             dead_letters: Some((maintain.address, "/dead".to_owned())),
@@ -145,12 +146,12 @@ impl House {
         });
     }
 
-    pub async fn parked(&self) -> usize {
+    pub(crate) async fn parked(&self) -> usize {
         self.bucket().list(&Key::all_parked()).try_collect::<Vec<_>>().await.unwrap().len()
     }
 
     /// Has `maintain` send on what is parked, until nothing is, and waits until the broker has delivered all.
-    pub async fn settled(&self, maintain: &Served) {
+    pub(crate) async fn settled(&self, maintain: &Served) {
         let begun = Instant::now();
         while self.parked().await > 0 {
             assert!(begun.elapsed() < PATIENCE, "{} messages are parked still", self.parked().await);
@@ -159,14 +160,14 @@ impl House {
         tokio::time::timeout(PATIENCE, self.broker.settled()).await.unwrap();
     }
 
-    pub async fn counted(&self) -> u64 {
+    pub(crate) async fn counted(&self) -> u64 {
         let query = IssueQuery { limit: 1000, ..IssueQuery::default() };
         let issues = self.catalog.issues(ProjectId::FIRST, &query).await.unwrap();
         issues.iter().map(|issue| issue.count).sum()
     }
 
     /// All of these are recorded, and nothing else is counted.
-    pub async fn holds_exactly(&self, answered: &BTreeSet<CrashId>) {
+    pub(crate) async fn holds_exactly(&self, answered: &BTreeSet<CrashId>) {
         for &id in answered {
             assert!(self.catalog.crash(ProjectId::FIRST, id).await.unwrap().is_some(), "{id} is lost");
         }
@@ -191,7 +192,7 @@ async fn ping(maintain: SocketAddr) {
 }
 
 /// Posts a report, as a game does that has one chance.
-pub async fn report(collector: SocketAddr, number: usize) -> CrashId {
+pub(crate) async fn report(collector: SocketAddr, number: usize) -> CrashId {
     let body = format!(r#"{{"version":1,"message":"Error {}: the last words","kind":"crash"}}"#, number % 7);
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
@@ -203,7 +204,7 @@ pub async fn report(collector: SocketAddr, number: usize) -> CrashId {
 }
 
 /// So many reports, from several games at the same time.
-pub fn reports(collector: SocketAddr, count: usize) -> JoinSet<Vec<CrashId>> {
+pub(crate) fn reports(collector: SocketAddr, count: usize) -> JoinSet<Vec<CrashId>> {
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut games = JoinSet::new();
     for _ in 0..8 {

@@ -103,6 +103,7 @@ impl House {
         else {
             panic!("the server did not start: {}", fs::read_to_string(self.log()).unwrap_or_default());
         };
+        epitaph_tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Server { child, url: url.into(), key: key.into(), token: token.into(), post: post.clone(), client }
     }

@@ -118,6 +118,7 @@ impl BrokerSender {
         if let Some(client) = &*client {
             return Ok(client.clone());
         }
+        epitaph_tls::choose_provider();
         let builder = Client::builder()
             // A broker is in the cluster; proxies lead out of it.
             .no_proxy()

@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use aws_config::default_provider::{credentials::DefaultCredentialsChain, region::DefaultRegionChain};
+use aws_config::{
+    ecs::EcsCredentialsProvider,
+    imds::{credentials::ImdsCredentialsProvider, region::ImdsRegionProvider},
+    meta::credentials::CredentialsProviderChain,
+    provider_config::ProviderConfig,
+    web_identity_token::WebIdentityTokenCredentialsProvider,
+};
 use aws_sdk_sqs::config::{
     BehaviorVersion, Builder, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
 use super::SqsSettings;
@@ -51,19 +58,20 @@ impl Client {
             .with_max_attempts(attempts)
             .with_initial_backoff(BACKOFF[0])
             .with_max_backoff(BACKOFF[1]);
+        let http = aws_smithy_http_client::Builder::new();
+        let http = http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let around = ProviderConfig::without_region().with_http_client(http.clone());
         let region = match &self.settings.region {
             Some(region) => Some(Region::new(region.clone())),
-            None => DefaultRegionChain::builder().build().region().await,
+            None => ImdsRegionProvider::builder().configure(&around).build().region().await,
         };
         let credentials = match &self.settings.credentials {
             Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
-            None => {
-                let chain = DefaultCredentialsChain::builder().region(region.clone()).build().await;
-                SharedCredentialsProvider::new(chain)
-            }
+            None => SharedCredentialsProvider::new(found(&around.with_region(region.clone()))),
         };
         Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(http)
             .endpoint_url(&self.settings.endpoint)
             .region(region)
             .credentials_provider(credentials)
@@ -72,4 +80,13 @@ impl Client {
             // A call has its limit anyway.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
     }
+}
+
+/// The credentials of a web identity (a Kubernetes service account), a container, or a machine: the same that the bucket
+/// finds. Profiles are for people.
+fn found(around: &ProviderConfig) -> CredentialsProviderChain {
+    let identity = WebIdentityTokenCredentialsProvider::builder().configure(around).build();
+    CredentialsProviderChain::first_try("WebIdentityToken", identity)
+        .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(around).build())
+        .or_else("Ec2InstanceMetadata", ImdsCredentialsProvider::builder().configure(around).build())
 }
