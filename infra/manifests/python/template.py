@@ -23,6 +23,7 @@ written = yaml_parse(pathlib.Path(sys.argv[1]).read_text())
 packaged = copy.deepcopy(written)
 for resource in packaged["Resources"].values():
     if resource["Type"] == "AWS::Serverless::Function":
-        # What `sam package` puts there.
-        resource["Properties"]["CodeUri"] = "s3://code/" + resource["Metadata"]["BuildProperties"]["Binary"] + ".zip"
+        # What `sam deploy` puts there.
+        packed = pathlib.PurePath(resource["Properties"]["CodeUri"])
+        resource["Properties"]["CodeUri"] = f"s3://code/{packed.parent.name}.zip"
 json.dump({"written": written, "translated": transform(packaged, {}, NoManagedPolicies())}, sys.stdout)
