@@ -31,7 +31,7 @@ pub(crate) struct Installation {
     aws: Aws,
     _postgres: Postgres,
     /// The stack's outputs, which are addresses and names.
-    pub(crate) outputs: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
     /// Where the operator types commands.
     operator: House,
     client: reqwest::Client,
@@ -169,7 +169,9 @@ impl Installation {
 impl Drop for Installation {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{:#?}", self.aws.logs());
+            // What the functions said. Without an answer, the first fault is the one to be told.
+            let _ =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| println!("{:#?}", self.aws.logs())));
         }
     }
 }
