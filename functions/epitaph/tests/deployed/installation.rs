@@ -73,6 +73,7 @@ impl Installation {
         for (name, value) in aws.environment() {
             operator.set(name, &value);
         }
+        epitaph_tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.build().unwrap();
         let installation = Self { aws, _postgres: postgres, outputs, operator, client };
