@@ -196,15 +196,32 @@ pub fn spins(frames: u64, unloaded: u32) -> Vec<u8> {
 const THREADS: u32 = 5;
 const STACK_BYTES: usize = 4096;
 
+/// A place in the dumps below for 32 digits, where each of several must be unlike the others.
+pub const NUMBER: &[u8; 32] = b"00000000000000000000000000000000";
+
 /// A minidump of about 27 KB: a few threads with their stacks and one exception.
 pub fn of_27_kilobytes() -> Vec<u8> {
+    of_threads(THREADS)
+}
+
+/// A minidump of about 400 KB, of a larger game.
+pub fn of_400_kilobytes() -> Vec<u8> {
+    of_threads(THREADS * 15)
+}
+
+/// A minidump of about 5 KB a thread, with [`NUMBER`] at the end of the first stack.
+pub fn of_threads(threads: u32) -> Vec<u8> {
     let mut dump = SynthMinidump::with_endian(LITTLE)
         .add_system_info(SystemInfo::new(LITTLE))
         .add_exception(Exception::new(LITTLE));
-    for thread in 0..THREADS {
+    for thread in 0..threads {
         let base = 0x7f00_0000_0000 + u64::from(thread) * 0x10_0000;
         let context = minidump_synth::amd64_context(LITTLE, 0x40_1000 + u64::from(thread), base);
-        let stack = Memory::with_section(Section::with_endian(LITTLE).append_bytes(&noise(thread)), base);
+        let mut bytes = noise(thread);
+        if thread == 0 {
+            bytes[STACK_BYTES - NUMBER.len()..].copy_from_slice(NUMBER);
+        }
+        let stack = Memory::with_section(Section::with_endian(LITTLE).append_bytes(&bytes), base);
         let thread = Thread::new(LITTLE, thread + 1, &stack, &context);
         dump = dump.add(context).add_thread(thread).add_memory(stack);
     }
@@ -232,5 +249,8 @@ mod tests {
         let dump = of_27_kilobytes();
         assert!(dump.starts_with(b"MDMP"));
         assert!((25_000..29_000).contains(&dump.len()), "{}", dump.len());
+        assert_eq!(dump.windows(NUMBER.len()).filter(|bytes| bytes == NUMBER).count(), 1);
+        let larger = of_400_kilobytes();
+        assert!((390_000..410_000).contains(&larger.len()), "{}", larger.len());
     }
 }
