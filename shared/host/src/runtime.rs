@@ -1,6 +1,6 @@
 //! The life of a single function, from its environment to its exit code.
 
-use std::{error::Error, net::SocketAddr, process::ExitCode};
+use std::{error::Error, net::SocketAddr, process::ExitCode, time::SystemTime};
 
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
 use futures_util::FutureExt as _;
@@ -67,6 +67,7 @@ fn run<Build>(name: &'static str, build: Build) -> ExitCode
 where
     Build: AsyncFnOnce(Context, watch::Receiver<bool>) -> Result<Work, Failure>,
 {
+    let begun = SystemTime::now();
     let settings = match Settings::from_environment(Role::Function(name)) {
         Ok(settings) => settings,
         Err(error) => {
@@ -82,6 +83,9 @@ where
         return ExitCode::from(EXIT_BAD_CONFIGURATION);
     }
     telemetry::start(settings.log);
+    // Nothing could be told before.
+    tell_step("main", begun);
+    tell_step("settings", SystemTime::now());
     match start(name, settings, build) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,6 +93,12 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells how far a start has come, for whoever asks where its time goes: at the level `debug`, in microseconds since 1970.
+fn tell_step(step: &'static str, at: SystemTime) {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    tracing::debug!(target: "epitaph_host::start", step, at_us = u64::try_from(since.as_micros()).unwrap_or_default());
 }
 
 fn start<Build>(name: &'static str, settings: Settings, build: Build) -> Result<(), Failure>
@@ -103,6 +113,7 @@ where
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()?;
+    tell_step("runtime", SystemTime::now());
     runtime.block_on(async {
         match platform {
             #[cfg(feature = "lambda")]
@@ -135,9 +146,11 @@ where
         Work::Pull(work) => (Router::new(), work),
         Work::Invoke(_) => return Err("it was built for Lambda, and this is not Lambda".into()),
     };
+    tell_step("engines", SystemTime::now());
     let listener = bind(address)?;
     let metrics_listener = metrics_address.map(bind).transpose()?;
     tracing::info!(address = %listener.local_addr()?, "listening");
+    tell_step("listening", SystemTime::now());
 
     let shown = async {
         if let Some(listener) = metrics_listener {
