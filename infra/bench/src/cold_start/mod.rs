@@ -1,168 +1,88 @@
-//! How long it takes from starting a collector to its first 200, which says that a minidump is durable; beside a bare
-//! hyper server that answers the same request and keeps nothing.
+//! How long it takes from starting a function to its first 200, which says that a report is durable: for every
+//! collector, build and host, beside the least that a server there can be.
 //!
-//! The two take turns, so that whatever else the machine does meets both alike. Each round has an empty data directory:
-//! the first answer of a function makes its queue as well.
+//! All take turns, so that whatever else the machine does meets them alike. Each start has an empty data directory: the
+//! first answer of a function makes its queue as well.
 
 mod disk;
-mod server;
+mod http;
+mod lambda;
+mod steps;
 
-use std::{
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
+use std::{path::PathBuf, time::Duration};
+
+pub(crate) use self::lambda::FunctionError;
+use crate::{
+    error::BenchError, place::Place, plot::Bars, progress::Progress, stand_in::StandIn, statistics::Sorted,
 };
 
-use epitaph_crash_model::ProjectId;
-use epitaph_secrets::{Purpose, RootSecret};
-use indicatif::{ProgressBar, ProgressStyle};
-
-use self::server::{Round, Server};
-use crate::statistics::{Sorted, mib};
-
-const SECRET: &str = "a root secret that only benches use";
-
+pub(crate) const NAME: &str = "cold-start";
 /// Rounds that fill the page cache and are not counted.
 const WARM_UP: u32 = 2;
 
-/// Asked for after the last round: what a function holds when it has nothing to do.
-const REST: Duration = Duration::from_secs(1);
-
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub(crate) struct Arguments {
-    /// The function to measure: a binary that takes `POST /api/1/minidump/`.
-    #[arg(long)]
-    binary: PathBuf,
-    /// The bare server [default: `bare-hyper` beside this program].
-    #[arg(long)]
-    bare: Option<PathBuf>,
     /// How often each is started.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
-    /// Where the data directories are made; choose the disk you mean to measure [default: beside the function].
-    #[arg(long)]
-    data: Option<PathBuf>,
+    /// Only these functions.
+    #[arg(long, value_delimiter = ',')]
+    functions: Vec<String>,
+    /// Only these hosts: plain, knative, lambda.
+    #[arg(long, value_delimiter = ',')]
+    hosts: Vec<String>,
+    /// The folder with one event for each function, as AWS Lambda hands it over.
+    #[arg(long, default_value = "events")]
+    events: PathBuf,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ColdStartError {
-    #[error("cannot find this program's own folder")]
-    OwnFolder(#[source] io::Error),
-    #[error("cannot read {}", path.display())]
-    Binary { path: PathBuf, source: io::Error },
-    #[error("cannot use {} for data", path.display())]
-    Data { path: PathBuf, source: io::Error },
-    #[error("the bench's own secret is refused")]
-    Secret(#[source] epitaph_secrets::SecretError),
-    #[error("the bench's own project is refused")]
-    Project(#[source] epitaph_crash_model::ParseIdError),
-    #[error("{} did not answer in round {round}", program.display())]
-    Server { program: PathBuf, round: u32, source: server::ServerError },
-}
-
-struct Measured {
-    name: &'static str,
-    binary_bytes: u64,
-    rounds: Vec<Round>,
-    rested_bytes: u64,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<String, ColdStartError> {
-    let bare = match &arguments.bare {
-        Some(bare) => bare.clone(),
-        None => std::env::current_exe().map_err(ColdStartError::OwnFolder)?.with_file_name("bare-hyper"),
-    };
-    let data = arguments.data.clone().unwrap_or_else(|| folder_of(&arguments.binary));
-    let dump = epitaph_test_dumps::of_27_kilobytes();
-    let project = ProjectId::try_from(1_u64).map_err(ColdStartError::Project)?;
-    let ingest = RootSecret::new(SECRET).map_err(ColdStartError::Secret)?.derive(Purpose::Ingest);
-    let target = format!("/api/{project}/minidump/?sentry_key={}", ingest.project_key(project, 0));
-    let request = epitaph_test_dumps::crashpad::request(&target, &dump);
-
-    let mut servers = [measured("bare hyper", &bare)?, measured("the function", &arguments.binary)?];
-    let programs = [bare, arguments.binary.clone()];
-    let progress = ProgressBar::new(u64::from(WARM_UP + arguments.rounds)).with_style(style());
-    let mut syncs = Vec::new();
-    for round in 0..WARM_UP + arguments.rounds {
-        for (program, measured) in programs.iter().zip(&mut servers) {
-            let failed = |source| ColdStartError::Server { program: program.clone(), round, source };
-            let unusable = |source| ColdStartError::Data { path: data.clone(), source };
-            let folder = tempfile::tempdir_in(&data).map_err(unusable)?;
-            let mut server = Server::start(program, folder.path(), SECRET).map_err(failed)?;
-            let result = server.first_answer(&request).map_err(failed)?;
-            if round >= WARM_UP {
-                measured.rounds.push(result);
-            }
-            if round + 1 == WARM_UP + arguments.rounds {
-                measured.rested_bytes = server.resident_after(REST).map_err(failed)?;
-            }
-        }
-        if round >= WARM_UP {
-            let sync = disk::write_and_sync(&data, &dump);
-            syncs.push(sync.map_err(|source| ColdStartError::Data { path: data.clone(), source })?);
-        }
-        progress.inc(1);
+impl Arguments {
+    fn wants(&self, function: &str) -> bool {
+        self.functions.is_empty() || self.functions.iter().any(|wanted| wanted == function)
     }
-    progress.finish_and_clear();
-    Ok(table(&servers, &syncs, request.len()))
-}
 
-fn measured(name: &'static str, path: &Path) -> Result<Measured, ColdStartError> {
-    let metadata =
-        fs::metadata(path).map_err(|source| ColdStartError::Binary { path: path.to_owned(), source })?;
-    Ok(Measured { name, binary_bytes: metadata.len(), rounds: Vec::new(), rested_bytes: 0 })
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40} round {pos} of {len}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-fn table(servers: &[Measured; 2], syncs: &[Duration], request_bytes: usize) -> String {
-    let mut text = String::new();
-    let milliseconds = |durations: &mut dyn Iterator<Item = Duration>| {
-        let sorted = Sorted::new(durations.map(|duration| duration.as_secs_f64() * 1000.0));
-        format!("{:.2} | {:.2} | {:.2}", sorted.median(), sorted.p95(), sorted.least())
-    };
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        text,
-        "From spawn to the first 200 for a POST of {request_bytes} bytes, {} rounds each in turn:\n\n\
-         | server | median ms | p95 ms | least ms | binary | memory after the answer | memory at rest |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        servers[0].rounds.len()
-    );
-    for server in servers {
-        let memory = Sorted::new(server.rounds.iter().map(|round| mib(round.resident_bytes)));
-        let _ = writeln!(
-            text,
-            "| {} | {} | {:.2} MiB | {:.2} MiB | {:.2} MiB |",
-            server.name,
-            milliseconds(&mut server.rounds.iter().map(|round| round.first_answer)),
-            mib(server.binary_bytes),
-            memory.median(),
-            mib(server.rested_bytes)
-        );
+    fn wants_host(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|wanted| wanted == host)
     }
-    let [bare, function] = servers;
-    let pairs = bare.rounds.iter().zip(&function.rounds);
-    let ratios = Sorted::new(
-        pairs.map(|(bare, function)| function.first_answer.as_secs_f64() / bare.first_answer.as_secs_f64()),
+}
+
+pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchError> {
+    let stand_in = StandIn::start().map_err(BenchError::Own)?;
+    let mut records = place.results.records(NAME)?;
+    records.add(&place.machine)?;
+    let http = http::subjects(arguments, place, &stand_in)?;
+    let lambda = lambda::subjects(arguments, place, &stand_in)?;
+    if http.iter().all(http::Subject::is_bare) && lambda.iter().all(lambda::Subject::is_bare) {
+        return Err(BenchError::Unusable("there is no function to start; see --bins and --build".into()));
+    }
+    let rounds = u64::from(WARM_UP + arguments.rounds);
+    let progress = Progress::new(2 * rounds + 1);
+    let mut text = format!(
+        "## Cold start\n\nFrom the start of a process to the first byte of its first 200, which says that the report is \
+         durable, on {}. {} rounds in turn, each with an empty data directory, after {WARM_UP} that are not counted. \
+         \"Of bare\" is round by round.\n\n",
+        place.machine.told(),
+        arguments.rounds
     );
-    let _ = writeln!(
-        text,
-        "\nRound by round, the function takes {:.2} times as long as the bare server (median; p95 {:.2}, least {:.2}).\n\
-         Writing the minidump to a new file on the same disk and syncing file and folder takes \
-         {} ms (median | p95 | least).",
-        ratios.median(),
-        ratios.p95(),
-        ratios.least(),
-        milliseconds(&mut syncs.iter().copied())
-    );
-    text
+    let started = http::start_all(arguments, place, http, &progress, &mut records)?;
+    text.push_str(&http::told(&started));
+    if arguments.wants_host("plain") {
+        progress.says("where the time goes");
+        text.push_str(&steps::told(arguments, place, &mut records)?);
+    }
+    progress.step();
+    let invoked = lambda::start_all(arguments, place, lambda, &progress, &mut records)?;
+    text.push_str(&lambda::told(&invoked));
+    drop(progress);
+    let (names, groups) = http::bars(&started);
+    let plot = Bars { title: "Milliseconds from spawn to the first 200, median".into(), names, groups };
+    text.push_str(&place.results.keep_plot(NAME, "Cold start", &plot.svg())?);
+    place.results.keep_section(NAME, &text)?;
+    Ok(text)
+}
+
+/// Median, p95 and least of some times, as cells of a table in milliseconds.
+fn milliseconds(times: impl Iterator<Item = Duration>) -> String {
+    let sorted = Sorted::new(times.map(|time| time.as_secs_f64() * 1000.0));
+    format!("{:.2} | {:.2} | {:.2}", sorted.median(), sorted.p95(), sorted.least())
 }

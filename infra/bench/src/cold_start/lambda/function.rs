@@ -46,7 +46,7 @@ pub(super) struct Round {
 pub(super) async fn run_once(
     program: &Path,
     folder: &Path,
-    environment: &[(&str, &str)],
+    environment: &[(&str, String)],
     event: Bytes,
 ) -> Result<Round, FunctionError> {
     let api = RuntimeApi::new(event).await.map_err(FunctionError::Start)?;
@@ -56,7 +56,7 @@ pub(super) async fn run_once(
     let mut command = Command::new(program.canonicalize().map_err(FunctionError::Start)?);
     command
         .env_clear()
-        .envs(environment.iter().copied())
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
         .env("EPITAPH_DATA", folder.join("data"))
         .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", "bench")

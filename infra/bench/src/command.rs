@@ -1,0 +1,54 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    all, cold_start, cost, drain,
+    error::BenchError,
+    load,
+    place::{Place, PlaceArguments},
+    soak, surge,
+};
+
+/// Measures Epitaph. Each bench prints its section of RESULTS.md and keeps it; run from the root of the repository.
+#[derive(Parser)]
+#[command(name = "epitaph-bench")]
+struct Arguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// From the start of each function to its first durable answer, on each host, beside bare servers.
+    ColdStart(cold_start::Arguments),
+    /// Reports a second, waiting, processor time and memory, for each kind of report and each queue.
+    Load(load::Arguments),
+    /// Memory over a long time of full load with a capped backlog; and what happens when the disk is full.
+    Soak(soak::Arguments),
+    /// A day and a launch night with instances that start on demand: what is lost while they do.
+    Surge(surge::Arguments),
+    /// What `process` takes to make a crash of a report.
+    Drain(drain::Arguments),
+    /// US dollars, from what `load` and `drain` measured.
+    Cost(cost::Arguments),
+    /// Everything, one after another; writes RESULTS.md.
+    All(all::Arguments),
+}
+
+/// Does what the command line says; gives what to print.
+pub(crate) fn run() -> Result<String, BenchError> {
+    let Arguments { place, bench } = Arguments::parse();
+    let place = Place::prepare(&place)?;
+    match bench {
+        Bench::ColdStart(arguments) => cold_start::run(&arguments, &place),
+        Bench::Load(arguments) => load::run(&arguments, &place),
+        Bench::Soak(arguments) => soak::run(&arguments, &place),
+        Bench::Surge(arguments) => surge::run(&arguments, &place),
+        Bench::Drain(arguments) => drain::run(&arguments, &place),
+        Bench::Cost(arguments) => cost::run(&arguments, &place),
+        Bench::All(arguments) => all::run(&arguments, &place),
+    }
+}
