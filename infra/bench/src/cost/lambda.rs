@@ -4,7 +4,8 @@ use super::{
     Arguments, Line, Taken, bill, line, months_kept,
     prices::{
         ALARM_METRIC, API_REQUEST, API_STEP, DATABASE_GB_MONTH, DATABASE_HOUR, GIB_SECOND, HOURS_A_MONTH,
-        INVOCATION, LOG_GB, MIB_OF_A_PROCESSOR, S3_GB_MONTH, S3_READ, S3_WRITE, SECRET, SQS_CALL, SQS_STEP,
+        INVOCATION, LOG_GB, METRIC, MIB_OF_A_PROCESSOR, S3_GB_MONTH, S3_READ, S3_WRITE, SECRET, SQS_CALL,
+        SQS_STEP,
     },
     with_launch,
 };
@@ -17,9 +18,10 @@ const MAINTAIN_MIB: f64 = 512.0;
 const LOG_BYTES: f64 = 2048.0;
 /// `maintain` runs once a minute, for so many milliseconds.
 const MAINTAIN_MS: f64 = 300.0;
-/// Lambda asks an idle queue with five long polls of 20 s at a time.
-const EMPTY_RECEIVES: f64 = 5.0 * HOURS_A_MONTH * 3600.0 / 20.0;
-/// Of the alarms of the template.
+/// Lambda asks each of two idle queues, of reports and of dead letters, with five long polls of 20 s at a time.
+const EMPTY_RECEIVES: f64 = 2.0 * 5.0 * HOURS_A_MONTH * 3600.0 / 20.0;
+/// Of our own, a function by outcome and by status; and of the template's alarms.
+const METRICS: f64 = 20.0;
 const ALARM_METRICS: f64 = 22.0;
 const GB: f64 = 1e9;
 
@@ -93,6 +95,7 @@ fn idle() -> Vec<Line> {
         ),
         line("maintain", format!("{rounds} rounds of {MAINTAIN_MS} ms and {MAINTAIN_MIB} MB"), maintain),
         line("empty receives", format!("{EMPTY_RECEIVES:.0} calls"), EMPTY_RECEIVES * SQS_CALL),
+        line("metrics", format!("{METRICS}"), METRICS * METRIC),
         line("alarms", format!("{ALARM_METRICS} metrics"), ALARM_METRICS * ALARM_METRIC),
         line("secret", "1".into(), SECRET),
     ]

@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
     let event = taken(&arguments.event, &loads, &drains)?;
     let dump = taken(&arguments.dump, &loads, &drains)?;
     let mut text = format!(
-        "## Cost\n\nUS dollars, from list prices of us-east-1 as they stood in {}, no free tier counted, and from what was measured \
+        "## Cost\n\nUS dollars, from list prices of us-east-1 as pages of {} give them, no free tier counted, and from what was measured \
          here. A month of {} handled errors and {} minidumps, kept {} days, with one launch night of {} times the mean, \
          which adds {:.1} of 100.\n\n",
         prices::DATE,

@@ -1,7 +1,7 @@
-//! What things cost, in US dollars: list prices of us-east-1, without any free tier, as they stood in 2025.
+//! What things cost, in US dollars: list prices of us-east-1, without any free tier, as pages of early 2026 give them.
 
 /// When these prices held.
-pub(super) const DATE: &str = "2025";
+pub(super) const DATE: &str = "early 2026";
 
 /// AWS Lambda, x86.
 pub(super) const GIB_SECOND: f64 = 0.000_016_666_7;
@@ -21,6 +21,7 @@ pub(super) const DATABASE_HOUR: f64 = 0.032;
 pub(super) const DATABASE_GB_MONTH: f64 = 0.115;
 /// CloudWatch.
 pub(super) const LOG_GB: f64 = 0.50;
+pub(super) const METRIC: f64 = 0.30;
 pub(super) const ALARM_METRIC: f64 = 0.10;
 pub(super) const SECRET: f64 = 0.40;
 /// Fargate, as the price of a processor and of memory under Kubernetes.
