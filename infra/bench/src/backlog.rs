@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How often the folders are looked at.
-const EVERY: Duration = Duration::from_millis(200);
+const EVERY: Duration = Duration::from_secs(1);
 /// A younger folder of a report may still be written to.
 const SETTLED: Duration = Duration::from_secs(2);
 

@@ -1,5 +1,7 @@
 //! Everything, one after another, and RESULTS.md of it.
 
+mod aims;
+
 use crate::{cold_start, cost, drain, error::BenchError, load, place::Place, soak, surge};
 
 /// The text about changes that were measured, kept by hand: the programs of before are gone.
@@ -51,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
          machine are stand-ins that answer at once, so the time of a network is not in it. Ratios hold better than figures: \
          what is compared ran in turn, in the same run.\n\n",
     );
+    text.push_str(&aims::told(&place.results)?);
     for (name, _) in BENCHES {
         if let Some(section) = place.results.section(name) {
             text.push_str(section.trim_end());

@@ -181,6 +181,8 @@ impl Started {
         }
         if last {
             self.rested_mib = mib(server.memory_after(REST).map_err(failed())?.resident);
+            let (function, build) = (subject.function, subject.build());
+            records.add(&json!({ "function": function, "build": build, "rested_mib": self.rested_mib }))?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::task::LocalSet;
 
+pub(crate) use self::variant::OURS;
 use self::{
     activator::Activator,
     arrivals::Curve,

@@ -18,6 +18,9 @@ const FORMER_LIMIT: f64 = 10.0;
 const FORMER_INSTANCES: [usize; 2] = [15, 30];
 const MONTH_SECONDS: f64 = 30.0 * 86_400.0;
 
+/// The name of what is ours in every way.
+pub(crate) const OURS: &str = "our start-up";
+
 /// A program, and how it is scaled.
 #[derive(Debug, Clone)]
 pub(super) struct Variant {
@@ -42,7 +45,7 @@ pub(super) struct Studio {
 impl Variant {
     fn ours(target: f64) -> Self {
         Self {
-            name: "our start-up".into(),
+            name: OURS.into(),
             start_up: None,
             response: None,
             target,
