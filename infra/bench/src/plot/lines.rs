@@ -12,6 +12,8 @@ const LEFT: f64 = 64.0;
 const PLOT_WIDTH: f64 = 776.0;
 const PLOT_HEIGHT: f64 = 260.0;
 const LEGEND_LINE: f64 = 18.0;
+const LEGEND_COLUMNS: usize = 2;
+const LEGEND_COLUMN: f64 = 390.0;
 
 /// A line.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ impl Lines {
         let x = Axis::over(points().map(|point| point.0), false);
         let y = Axis::over(points().map(|point| point.1), self.logarithmic);
         let bottom = TOP + PLOT_HEIGHT;
-        let rows = self.series.len().div_ceil(3);
+        let rows = self.series.len().div_ceil(LEGEND_COLUMNS);
         let height = bottom + 50.0 + LEGEND_LINE * f64::from(u32::try_from(rows).unwrap_or(u32::MAX));
         let mut picture = Picture::new(WIDTH, height, &format!("{}, {}", self.title, self.y));
         let (at_x, at_y) = (
@@ -60,9 +62,9 @@ impl Lines {
                 points.join(" "),
                 colour(index)
             ));
-            let column = f64::from(u32::try_from(index % 3).unwrap_or_default());
-            let row = f64::from(u32::try_from(index / 3).unwrap_or_default());
-            let (left, line) = (LEFT + column * 260.0, bottom + 52.0 + row * LEGEND_LINE);
+            let column = f64::from(u32::try_from(index % LEGEND_COLUMNS).unwrap_or_default());
+            let row = f64::from(u32::try_from(index / LEGEND_COLUMNS).unwrap_or_default());
+            let (left, line) = (LEFT + column * LEGEND_COLUMN, bottom + 52.0 + row * LEGEND_LINE);
             picture.square(left, line - 9.0, 10.0, 10.0, colour(index));
             picture.text(left + 15.0, line, "start", &series.name);
         }

@@ -76,10 +76,10 @@ pub(super) fn section(
             lines.collect()
         };
         let lost = lines(|ran| ran.outcome.lost_so_far());
-        let lost = plot("Reports lost so far, a launch from zero", "reports", lost);
+        let lost = plot("Lost so far in a launch from zero", "reports", lost);
         text.push_str(&place.results.keep_plot("surge-lost", "Reports lost in a launch from zero", &lost)?);
         text.push('\n');
-        let ready = plot("Instances that take requests", "instances", lines(|ran| ran.outcome.ready()));
+        let ready = plot("Ready in a launch from zero", "instances", lines(|ran| ran.outcome.ready()));
         text.push_str(&place.results.keep_plot(
             "surge-instances",
             "Instances in a launch from zero",
@@ -108,7 +108,7 @@ pub(super) fn section(
             let _ = writeln!(text, "Of {}, {:.2} a second on average:\n", studio.name, studio.mean);
             text.push_str(&table(runs));
         }
-        let lost = plot("Reports lost so far, around the launch of a day", "reports", around_launch(days));
+        let lost = plot("Lost so far around the launch of a day", "reports", around_launch(days));
         text.push_str(&place.results.keep_plot(
             "surge-day",
             "Reports lost around the launch of a day",
