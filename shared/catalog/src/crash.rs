@@ -187,12 +187,9 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
 pub(crate) fn read(row: &AnyRow) -> Result<CrashRow, CatalogError> {
     Ok(CrashRow {
         fact: Fact {
-            crash_id: row::parsed(row, "crash_id")?,
-            project: row::project(row, "project")?,
             received_at: row::time(row, "received_at")?,
             occurred_at: row::time(row, "occurred_at")?,
             weight: row::number(row, "weight")?,
-            signature: row::parsed(row, "signature")?,
             kind: row::parsed(row, "kind")?,
             reason: row.try_get("reason")?,
             release: row.try_get("release")?,
@@ -205,6 +202,11 @@ pub(crate) fn read(row: &AnyRow) -> Result<CrashRow, CatalogError> {
             user: row.try_get("user_hash")?,
             uptime_seconds: row::optional_number(row, "uptime_seconds")?,
             unreadable: row.try_get::<i64, _>("unreadable")? != 0,
+            ..Fact::new(
+                row::parsed(row, "crash_id")?,
+                row::project(row, "project")?,
+                row::parsed(row, "signature")?,
+            )
         },
         issue: IssueNumber(row.try_get("issue")?),
         signature_text: row.try_get("signature_text")?,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use epitaph_crash_model::{CrashId, Fact, Kind, ProjectId, Signature, SignatureId, Timestamp};
+use epitaph_crash_model::{CrashId, Fact, ProjectId, Signature, SignatureId, Timestamp};
 use epitaph_test_services::Postgres;
 use tempfile::TempDir;
 
@@ -121,24 +121,13 @@ pub(crate) fn crash(index: u32, signature: &str, received_at: i64) -> NewCrash {
         Signature { id: SignatureId::from_bytes(hash), rules: 1, text: signature.into(), steps: Vec::new() };
     NewCrash {
         fact: Fact {
-            crash_id: CrashId::from_bytes(id).unwrap(),
-            project: ProjectId::FIRST,
             received_at,
             occurred_at: received_at,
-            weight: 1,
-            signature: signature.id,
-            kind: Kind::Crash,
             reason: Some("SIGSEGV".into()),
             release: Some("1.0".into()),
-            environment: None,
             platform: Some("Linux".into()),
-            os_version: None,
             arch: Some("amd64".into()),
-            device: None,
-            gpu: None,
-            user: None,
-            uptime_seconds: None,
-            unreadable: false,
+            ..Fact::new(CrashId::from_bytes(id).unwrap(), ProjectId::FIRST, signature.id)
         },
         title: format!("Title of {}", signature.text),
         signature,

@@ -1,15 +1,23 @@
 //! The fact of a crash.
 
-use epitaph_crash_model::{Crash, Fact, ProjectId, Timestamp};
+use std::collections::BTreeMap;
+
+use epitaph_crash_model::{Crash, Fact, ProjectId, Protocol, Timestamp};
 use epitaph_secrets::Secret;
 
 use crate::{
     annotations::{self, first},
-    platform,
+    memory, platform,
 };
 
 /// The most characters that a text of a fact keeps. Facts are many, and what lies beyond is in the crash itself.
 pub const LONGEST_TEXT: usize = 200;
+
+/// The most tags that a fact keeps.
+pub const MOST_TAGS: usize = 40;
+
+/// The most characters of a tag's name; a longer one is nobody's choice for searching.
+pub const LONGEST_TAG_NAME: usize = 64;
 
 /// How far before acceptance a client's clock is believed: a report may wait for the player's next start.
 const BELIEVED_BEFORE: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -21,11 +29,15 @@ const BELIEVED_AFTER: i64 = 60 * 1000;
 /// `user_hash` is the secret for [`Purpose::UserHash`](epitaph_secrets::Purpose::UserHash). A user is told from others
 /// within one project and installation of Epitaph only, and cannot be told from the hash.
 ///
-/// Texts are trimmed and cut to [`LONGEST_TEXT`] characters; blank ones are `None`.
+/// Texts are trimmed and cut to [`LONGEST_TEXT`] characters; blank ones are `None`. Of the tags the first [`MOST_TAGS`] by
+/// name are kept. Clients of Crashpad and Breakpad have annotations only: these are their tags.
 pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
     let annotation = |names| first(&crash.annotations, names);
     let context = |subject: &str, name: &str| crash.contexts.get(subject)?.get(name).map(String::as_str);
     let known = |value: &Option<String>, names| text(value.as_deref()).or_else(|| text(annotation(names)));
+    let told = |context: Option<&str>, names| {
+        text(context).or_else(|| text(first(&crash.tags, names))).or_else(|| text(annotation(names)))
+    };
     let os_version = known(&crash.system.os_version, annotations::OS_VERSION);
     let (platform, os_version) = match known(&crash.system.os, annotations::PLATFORM) {
         Some(os) => {
@@ -34,26 +46,79 @@ pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
         }
         None => (None, os_version),
     };
+    let engine = context("engine", "name").map(|name| engine_of(name, context("engine", "version")));
+    let country = told(context("geo", "country_code"), annotations::COUNTRY);
+    let memory = told(context("device", "memory_size"), annotations::MEMORY);
     Fact {
-        crash_id: crash.id,
-        project: crash.project,
         received_at: crash.received_at,
         occurred_at: occurred_at(crash.occurred_at, crash.received_at),
         weight: crash.weight,
-        signature: crash.signature.id,
         kind: crash.kind,
         reason: text(crash.reason.as_deref()),
         release: text(crash.release.as_deref()),
+        build: text(crash.build.as_deref()).or_else(|| told(None, annotations::BUILD)),
+        branch: told(None, annotations::BRANCH),
+        resource_version: told(None, annotations::RESOURCE_VERSION),
         environment: text(crash.environment.as_deref()),
         platform,
         os_version,
         arch: text(crash.system.arch.as_deref()),
         device: text(context("device", "model")).or_else(|| text(annotation(annotations::DEVICE))),
         gpu: text(context("gpu", "name")).or_else(|| text(annotation(annotations::GPU))),
+        gpu_driver: told(context("gpu", "driver_version"), annotations::GPU_DRIVER),
+        memory_class: memory.and_then(|bytes| memory::class_of(&bytes)).map(str::to_owned),
+        country: country.filter(|code| is_country(code)).map(|code| code.to_ascii_uppercase()),
+        locale: told(context("culture", "locale"), annotations::LOCALE),
+        engine: told(engine.as_deref(), annotations::ENGINE),
+        store: told(context("app", "installer_store"), annotations::STORE),
+        level: told(None, annotations::LEVEL),
+        server: told(None, annotations::SERVER),
+        foreground: told(context("app", "in_foreground"), annotations::FOREGROUND).and_then(|said| truth(&said)),
+        session: told(context("session", "id"), annotations::SESSION),
         user: user_of(crash, user_hash),
         uptime_seconds: crash.uptime_seconds,
         unreadable: crash.unreadable.is_some(),
+        tags: tags_of(crash),
+        ..Fact::new(crash.id, crash.project, crash.signature.id)
     }
+}
+
+/// The engine's name and version, without what the version says of the build.
+fn engine_of(name: &str, version: Option<&str>) -> String {
+    let version = version.and_then(|version| version.split(['-', '+', ' ']).next()).unwrap_or_default();
+    format!("{name} {version}")
+}
+
+fn is_country(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_alphabetic())
+}
+
+fn truth(said: &str) -> Option<bool> {
+    match said.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Some(true),
+        "false" | "0" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn tags_of(crash: &Crash) -> BTreeMap<String, String> {
+    let is_held = |name: &str| annotations::ALL.iter().any(|names| names.contains(&name));
+    let annotations = (crash.protocol == Protocol::Multipart).then_some(&crash.annotations);
+    let annotations = annotations.into_iter().flatten().filter(|(name, _)| !is_held(name));
+    let told = crash.tags.iter().filter(|(name, _)| !annotations::USER.contains(&name.as_str()));
+    let mut tags = BTreeMap::new();
+    for (name, value) in told.chain(annotations) {
+        let name = name.trim();
+        if tags.len() == MOST_TAGS {
+            break;
+        }
+        if let Some(value) = text(Some(value)) {
+            if !name.is_empty() && name.chars().count() <= LONGEST_TAG_NAME && !tags.contains_key(name) {
+                tags.insert(name.to_owned(), value);
+            }
+        }
+    }
+    tags
 }
 
 /// The hash of the user that a crash tells, as [`fact_of`] has it.
@@ -135,12 +200,7 @@ mod tests {
         crash.unreadable = Some("the stream directory lies outside the file".into());
         let some = |text: &str| Some(text.to_owned());
         let expected = Fact {
-            crash_id: crash.id,
-            project: ProjectId::FIRST,
-            received_at: crash.received_at,
-            occurred_at: crash.received_at,
             weight: 10,
-            signature: crash.signature.id,
             kind: Kind::Oom,
             reason: some("SIGSEGV / SEGV_MAPERR"),
             release: some("1.2.3"),
@@ -150,9 +210,9 @@ mod tests {
             arch: some("amd64"),
             device: some("Steam Deck"),
             gpu: some("RDNA 2"),
-            user: None,
             uptime_seconds: Some(90),
             unreadable: true,
+            ..Fact::new(crash.id, ProjectId::FIRST, crash.signature.id)
         };
         assert_eq!(fact_of(&crash, &secret()), expected);
     }
@@ -228,6 +288,42 @@ mod tests {
         let told = [fact.platform, fact.os_version, fact.device, fact.gpu];
         let expected = ["Android", "15", "Pixel 9", "Mali-G715"];
         assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), expected);
+    }
+
+    #[test]
+    fn what_was_played_where_and_on_what_is_told_by_contexts_tags_and_annotations() {
+        let mut crash = crash(&[("country", "kr"), ("session", "5b1f"), ("map", "passed over")]);
+        let mut context = |subject: &str, name: &str, value: &str| {
+            crash.contexts.entry(subject.into()).or_default().insert(name.into(), value.into());
+        };
+        context("engine", "name", "Unreal Engine");
+        context("engine", "version", "5.4.3-34507850+++UE5+Release-5.4");
+        context("device", "memory_size", "17112477696");
+        context("gpu", "driver_version", "24.5.1");
+        context("app", "in_foreground", "true");
+        context("culture", "locale", "de-DE");
+        for (name, value) in [("map", "canyon"), ("store", "steam"), ("changelist", "481266")] {
+            crash.tags.insert(name.into(), value.into());
+        }
+        let fact = fact_of(&crash, &secret());
+        let told = [fact.engine, fact.memory_class, fact.gpu_driver, fact.locale, fact.country, fact.session];
+        let expected = ["Unreal Engine 5.4.3", "16 GB", "24.5.1", "de-DE", "KR", "5b1f"];
+        assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), expected);
+        let told = [fact.level, fact.store, fact.build];
+        assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), ["canyon", "steam", "481266"]);
+        assert_eq!(fact.foreground, Some(true));
+    }
+
+    #[test]
+    fn annotations_are_tags_where_the_client_knows_no_tags_and_a_users_id_never_is() {
+        let mut crash = crash(&[("quest", "the well"), ("guid", "ann"), ("model", "Pixel 9")]);
+        crash.tags.insert("user.id".into(), "ann".into());
+        assert_eq!(fact_of(&crash, &secret()).tags, [("quest".into(), "the well".into())].into());
+        crash.protocol = Protocol::Envelope;
+        assert_eq!(fact_of(&crash, &secret()).tags, BTreeMap::new());
+        crash.tags = (0..100).map(|number| (format!("tag {number}"), "x".into())).collect();
+        crash.tags.insert("n".repeat(65), "x".into());
+        assert_eq!(fact_of(&crash, &secret()).tags.len(), MOST_TAGS);
     }
 
     proptest! {

@@ -1,9 +1,19 @@
-//! Facts: from a crash, the narrow row that statistics count.
+//! Facts: from a crash, the narrow row that statistics count; and questions to facts.
 //!
 //! Clients name the same thing in many ways; which names are looked at is in `annotations`.
 
 mod annotations;
 mod fact;
+#[cfg(feature = "query")]
+mod like;
+mod memory;
 mod platform;
+mod question;
+#[cfg(feature = "query")]
+mod version;
 
-pub use fact::{LONGEST_TEXT, fact_of, user_of};
+pub use fact::{LONGEST_TAG_NAME, LONGEST_TEXT, MOST_TAGS, fact_of, user_of};
+pub use question::{
+    Answer, Baseline, Beside, Bucket, Column, Comparison, Dimension, Filter, Measures, Order, ParseDimensionError,
+    Part, Pattern, Period, Question, QuestionError, Row, Totals, UPTIME_CLASSES, Verdict, Work,
+};

@@ -1,7 +1,7 @@
 //! Crashes for tests.
 
 use epitaph_catalog::NewCrash;
-use epitaph_crash_model::{CrashId, Fact, Kind, ProjectId, Signature, SignatureId};
+use epitaph_crash_model::{CrashId, Fact, ProjectId, Signature, SignatureId};
 
 /// A new crash, of one of seven signatures.
 pub(crate) fn crash(number: u8) -> NewCrash {
@@ -12,26 +12,7 @@ pub(crate) fn crash(number: u8) -> NewCrash {
         text: format!("function_{}", number % 7),
         steps: Vec::new(),
     };
-    let fact = Fact {
-        crash_id: id,
-        project: ProjectId::FIRST,
-        received_at: id.accepted_at(),
-        occurred_at: id.accepted_at(),
-        weight: 1,
-        signature: signature.id,
-        kind: Kind::Crash,
-        reason: None,
-        release: None,
-        environment: None,
-        platform: None,
-        os_version: None,
-        arch: None,
-        device: None,
-        gpu: None,
-        user: None,
-        uptime_seconds: None,
-        unreadable: false,
-    };
+    let fact = Fact::new(id, ProjectId::FIRST, signature.id);
     NewCrash {
         fact,
         title: signature.text.clone(),
