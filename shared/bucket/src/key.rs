@@ -6,6 +6,7 @@
 //! crashes/{project}/{day}/{crash id}/{attempt}.json.zst       the crash document
 //! {any of these}.aside-{number}                              a piece of an upload that waits for its rest
 //! parked/{project}/{id}.json                                  a message that the queue did not take
+//! segments/{project}/{name}.parquet                           sealed facts; a name is never used twice
 //! config/rules.json                                           the rules that people change while it runs
 //! dead/{id}-{burial}.json                                     a message that the pipeline could not handle
 //! ```
@@ -102,6 +103,16 @@ impl Key {
         Self(Path::from("dead"))
     }
 
+    /// A segment of a project's facts.
+    pub fn segment(project: ProjectId, name: &str) -> Self {
+        Self(Path::from(format!("segments/{project}/{}.parquet", plain(name))))
+    }
+
+    /// All segments.
+    pub fn all_segments() -> Self {
+        Self(Path::from("segments"))
+    }
+
     /// The rules that people change while it runs, as collectors read them.
     pub fn rules() -> Self {
         Self(Path::from("config/rules.json"))
@@ -180,6 +191,7 @@ mod tests {
             Key::document(ProjectId::FIRST, crash, "attempt"),
             Key::parked(ProjectId::FIRST, &crash.to_string()),
             Key::dead("../../etc/passwd", "1"),
+            Key::segment(ProjectId::FIRST, "../0198c5a0"),
         ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }

@@ -17,7 +17,7 @@ mod open;
 mod remote;
 mod upload;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use epitaph_crash_model::Timestamp;
@@ -160,6 +160,19 @@ impl Bucket {
         let size = found.meta.size;
         let key = key.clone();
         Ok((size, found.into_stream().map_err(move |error| BucketError::of(&key, error)).boxed()))
+    }
+
+    /// Reads some ranges of an object, each within its size. Ranges that lie close to each other are read together, and
+    /// all at the same time.
+    ///
+    /// # Errors
+    /// [`BucketError::NotFound`], [`BucketError::Unavailable`].
+    pub async fn get_ranges(&self, key: &Key, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, BucketError> {
+        let found = self.store().await?.get_ranges(key.path(), ranges).await;
+        if matches!(found, Err(object_store::Error::NotFound { .. })) {
+            self.shared.location.check_presence()?;
+        }
+        found.map_err(|error| BucketError::of(key, error))
     }
 
     /// Copies an object into a file, which is created or emptied. Gives the number of bytes.

@@ -3,6 +3,10 @@
 //! Clients name the same thing in many ways; which names are looked at is in `annotations`.
 
 mod annotations;
+#[cfg(feature = "query")]
+mod engine;
+#[cfg(feature = "query")]
+mod error;
 mod fact;
 #[cfg(feature = "query")]
 mod like;
@@ -10,10 +14,19 @@ mod memory;
 mod platform;
 mod question;
 #[cfg(feature = "query")]
+mod segment;
+#[cfg(feature = "query")]
 mod version;
+
+#[cfg(feature = "query")]
+pub use engine::{Cursor, Engine, EngineOptions, Listing, Page, Signatures, Snapshot};
+#[cfg(feature = "query")]
+pub use error::FactsError;
 
 pub use fact::{LONGEST_TAG_NAME, LONGEST_TEXT, MOST_TAGS, fact_of, user_of};
 pub use question::{
     Answer, Baseline, Beside, Bucket, Column, Comparison, Dimension, Filter, Measures, Order, ParseDimensionError,
     Part, Pattern, Period, Question, QuestionError, Row, Totals, UPTIME_CLASSES, Verdict, Work,
 };
+#[cfg(feature = "query")]
+pub use segment::{Segment, SegmentWriter, compact};

@@ -117,7 +117,7 @@ impl Filter {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), QuestionError> {
+    pub(crate) fn check(&self) -> Result<(), QuestionError> {
         match self.conditions(0)? {
             ..=Self::MOST => Ok(()),
             _ => Err(QuestionError::new("a filter has at most 500 conditions; ask in parts")),

@@ -102,6 +102,7 @@ pub struct Baseline {
 ///
 /// // The ten worst issues of a release, each with its days.
 /// let question = Question {
+///     projects: vec![epitaph_crash_model::ProjectId::FIRST],
 ///     filter: Filter::equals(Column::Release, "1.4.2"),
 ///     group_by: vec![Column::Issue.into(), Dimension::Time(Bucket::DAY)],
 ///     measures: Measures { users: true, ..Measures::default() },
@@ -183,6 +184,10 @@ impl Question {
         if !(1..=Self::MOST_ROWS).contains(&self.limit) {
             return wrong("limit is from 1 to 10000; export, or ask for a shorter period, to get more");
         }
+        let by_issue = self.group_by.first() == Some(&Dimension::Column(Column::Issue));
+        if by_issue && self.projects.len() != 1 {
+            return wrong("issues are numbered within a project: name one project");
+        }
         if self.projects.len() > 10_000 {
             return wrong("at most 10000 projects can be named; name none for all");
         }
@@ -234,6 +239,7 @@ mod tests {
             by(vec![time.clone(), time.clone()]),
             by(vec![Column::Gpu.into(), Column::Issue.into()]),
             by(vec![time, Column::Gpu.into(), Column::Kind.into()]),
+            by(vec![Column::Issue.into()]),
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

@@ -1,0 +1,444 @@
+//! Counts the rows of one table: column by column, over codes, into a partial answer.
+//!
+//! Memory is bounded by the number of rows of a table ([`GROUP_ROWS`](crate::segment::GROUP_ROWS)), however many values
+//! there are: a table has no more values of a dimension than rows.
+
+use std::{borrow::Cow, collections::BTreeSet, io::Write};
+
+use serde::Serialize;
+
+use super::{
+    entry::{Distinct, Entry, earlier, push_value},
+    partial::PartialWriter,
+    select,
+};
+use crate::{
+    Bucket, Column, Dimension, FactsError, Measures, UPTIME_CLASSES,
+    segment::{Coded, Codes, Field, Rows, Table, Users, Values},
+};
+
+/// Up to so many pairs of values are counted in a plain array.
+const MOST_CELLS: usize = 1 << 20;
+
+/// What is counted: all of a question that a partial answer depends on, but its filter and its period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Shape {
+    /// At most two. Issues are put together from signatures later.
+    group_by: Vec<Dimension>,
+    measures: Measures,
+}
+
+impl Shape {
+    pub(crate) fn new(group_by: &[Dimension], measures: Measures) -> Self {
+        let told_apart = |dimension: &Dimension| match dimension {
+            Dimension::Column(Column::Issue) => Column::Signature.into(),
+            other => other.clone(),
+        };
+        Self { group_by: group_by.iter().map(told_apart).collect(), measures }
+    }
+
+    pub(crate) fn fields(&self) -> BTreeSet<Field> {
+        let mut fields: BTreeSet<Field> = self.group_by.iter().map(Field::of).collect();
+        fields.insert(Field::Weight);
+        let measures = self.measures;
+        fields.extend(measures.seen.then_some(Field::Received));
+        fields.extend(measures.releases.then_some(Field::Column(Column::Release)));
+        fields.extend(measures.users.then_some(Field::Users));
+        fields
+    }
+}
+
+/// Counts these rows of a table.
+pub(crate) fn write<W: Write>(
+    table: &Table,
+    rows: &Rows,
+    shape: &Shape,
+    writer: &mut PartialWriter<W>,
+) -> Result<(), FactsError> {
+    let weights = Weights::of(table);
+    let mut measured = Measured::new(table, rows, shape.measures, &weights);
+    writer.push(&measured.all())?;
+    let Some(first) = shape.group_by.first() else { return writer.begin_parts() };
+    let axis = Axis::of(table, rows, first);
+    let mut groups = measured.groups(&axis);
+    for code in &axis.order {
+        let mut entry = groups.entry(*code);
+        push_value(&mut entry.key, axis.coded.values.get(*code));
+        writer.push(&entry)?;
+    }
+    writer.begin_parts()?;
+    if let Some(second) = shape.group_by.get(1) {
+        let second = Axis::of(table, rows, second);
+        write_parts(rows, &weights, [&axis, &second], writer)?;
+    }
+    Ok(())
+}
+
+/// The values of a dimension that these rows have.
+struct Axis<'a> {
+    coded: Cow<'a, Coded>,
+    /// How many of the rows have each code.
+    rows: Vec<u32>,
+    /// The codes that rows have, by their values.
+    order: Vec<u32>,
+}
+
+impl<'a> Axis<'a> {
+    fn of(table: &'a Table, rows: &Rows, dimension: &Dimension) -> Self {
+        let coded = coded_of(table, rows, dimension);
+        let mut counts = vec![0_u32; coded.values.len() + 1];
+        each_code(rows, &coded.codes, |_, code| {
+            if let Some(count) = counts.get_mut(code) {
+                *count += 1;
+            }
+        });
+        let has = |code: &u32| counts.get(*code as usize).is_some_and(|count| *count > 0);
+        let mut order: Vec<u32> = (0..=coded.values.none()).filter(has).collect();
+        order.sort_unstable_by(|a, b| coded.values.get(*a).cmp(&coded.values.get(*b)));
+        Self { coded, rows: counts, order }
+    }
+
+    /// The place of each code in the order.
+    fn ranks(&self) -> Vec<u32> {
+        let mut ranks = vec![0; self.rows.len()];
+        for (rank, code) in (0..).zip(&self.order) {
+            if let Some(place) = ranks.get_mut(*code as usize) {
+                *place = rank;
+            }
+        }
+        ranks
+    }
+}
+
+fn coded_of<'a>(table: &'a Table, rows: &Rows, dimension: &Dimension) -> Cow<'a, Coded> {
+    let missing = || Cow::Owned(Coded::missing());
+    match dimension {
+        Dimension::Time(bucket) => Cow::Owned(in_steps(table.received(), rows, *bucket)),
+        Dimension::Column(Column::Uptime) => {
+            table.coded(&Field::of(dimension)).map_or_else(missing, |coded| Cow::Owned(in_classes(coded)))
+        }
+        _ => table.coded(&Field::of(dimension)).map_or_else(missing, Cow::Borrowed),
+    }
+}
+
+/// Steps of time: their first moments, so written that they sort. Rows are sorted by time, but for those that are not
+/// wanted, whose time may not have been read.
+fn in_steps(received: &[i64], rows: &Rows, bucket: Bucket) -> Coded {
+    let mut starts: Vec<i64> = Vec::new();
+    let mut codes = vec![0; received.len()];
+    let mut end = i64::MIN;
+    rows.for_each(|row| {
+        let (Some(moment), Some(code)) = (received.get(row), codes.get_mut(row)) else { return };
+        if *moment >= end {
+            let start = bucket.start_of(*moment);
+            end = start.saturating_add(bucket.millis());
+            starts.push(start);
+        }
+        *code = u32::try_from(starts.len() - 1).unwrap_or(u32::MAX);
+    });
+    let values = Values::from_texts(starts.iter().map(|start| time_bytes(*start)));
+    Coded { values, codes: Codes::Each(codes) }
+}
+
+/// A moment, written so that it sorts.
+fn time_bytes(millis: i64) -> [u8; 8] {
+    (millis.cast_unsigned() ^ 1 << 63).to_be_bytes()
+}
+
+/// The moment that was so written.
+pub(crate) fn time_of(bytes: &[u8]) -> Option<i64> {
+    Some((u64::from_be_bytes(bytes.try_into().ok()?) ^ 1 << 63).cast_signed())
+}
+
+/// Classes of uptime. Their values are as long as each other, so that they sort as numbers.
+fn in_classes(seconds: &Coded) -> Coded {
+    let class = |value: &[u8]| {
+        let seconds: u64 = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+        UPTIME_CLASSES.partition_point(|begin| *begin <= seconds).saturating_sub(1)
+    };
+    let mut classes: Vec<u32> = seconds.values.iter().map(|value| u32::try_from(class(value)).unwrap_or_default()).collect();
+    let values = Values::from_texts(UPTIME_CLASSES.iter().map(|begin| begin.to_be_bytes()));
+    classes.push(values.none());
+    let class_of = |code: u32| classes.get(code as usize).copied().unwrap_or(values.none());
+    let codes = match &seconds.codes {
+        Codes::Same(code) => Codes::Same(class_of(*code)),
+        Codes::Each(codes) => Codes::Each(codes.iter().map(|code| class_of(*code)).collect()),
+    };
+    Coded { values, codes }
+}
+
+/// A grouped value as people write it.
+pub(crate) fn value_text(dimension: &Dimension, value: &[u8]) -> String {
+    match dimension {
+        Dimension::Time(_) => {
+            let moment = time_of(value).unwrap_or_default();
+            epitaph_crash_model::Timestamp::from_millis(moment).to_string()
+        }
+        Dimension::Column(Column::Uptime) => {
+            value.try_into().map(u64::from_be_bytes).unwrap_or_default().to_string()
+        }
+        Dimension::Column(Column::Issue) => String::from_utf8_lossy(value).into_owned(),
+        _ => select::text_of(&Field::of(dimension), value).into_owned(),
+    }
+}
+
+/// How many reports crashes stand for.
+enum Weights<'a> {
+    Same(u64),
+    Each { weights: Vec<u32>, codes: &'a [u32] },
+}
+
+impl<'a> Weights<'a> {
+    fn of(table: &'a Table) -> Self {
+        let Some(coded) = table.coded(&Field::Weight) else { return Self::Same(1) };
+        let weight = |value: &[u8]| value.try_into().map_or(1, u32::from_le_bytes);
+        match &coded.codes {
+            Codes::Same(code) => Self::Same(coded.values.get(*code).map_or(1, |value| weight(value).into())),
+            Codes::Each(codes) => {
+                let weights: Vec<u32> = coded.values.iter().map(weight).collect();
+                match weights.first() {
+                    Some(first) if weights.iter().all(|other| other == first) => Self::Same((*first).into()),
+                    _ => Self::Each { weights, codes },
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn at(&self, row: usize) -> u64 {
+        match self {
+            Self::Same(weight) => *weight,
+            Self::Each { weights, codes } => {
+                let code = codes.get(row).copied().unwrap_or_default();
+                weights.get(code as usize).copied().unwrap_or(1).into()
+            }
+        }
+    }
+}
+
+#[inline]
+fn each_code(rows: &Rows, codes: &Codes, mut see: impl FnMut(usize, usize)) {
+    match codes {
+        Codes::Same(code) => rows.for_each(|row| see(row, *code as usize)),
+        Codes::Each(codes) if rows.is_all() => {
+            codes.iter().enumerate().for_each(|(row, code)| see(row, *code as usize));
+        }
+        Codes::Each(codes) => rows.for_each(|row| {
+            if let Some(code) = codes.get(row) {
+                see(row, *code as usize);
+            }
+        }),
+    }
+}
+
+/// What is measured of rows.
+struct Measured<'a> {
+    table: &'a Table,
+    rows: &'a Rows,
+    measures: Measures,
+    weights: &'a Weights<'a>,
+    releases: Option<Releases<'a>>,
+}
+
+/// The releases in their order.
+struct Releases<'a> {
+    coded: &'a Coded,
+    /// The place of each code in the order.
+    ranks: Vec<u32>,
+    order: Vec<u32>,
+}
+
+impl<'a> Releases<'a> {
+    fn of(table: &'a Table) -> Option<Self> {
+        let coded = table.coded(&Field::Column(Column::Release))?;
+        let text = |code: u32| String::from_utf8_lossy(coded.values.get(code).unwrap_or_default());
+        let mut order: Vec<u32> = (0..coded.values.none()).collect();
+        order.sort_unstable_by(|a, b| earlier(&text(*a), &text(*b)));
+        let mut ranks = vec![0; order.len()];
+        for (rank, code) in (0..).zip(&order) {
+            if let Some(place) = ranks.get_mut(*code as usize) {
+                *place = rank;
+            }
+        }
+        Some(Self { coded, ranks, order })
+    }
+
+    fn text(&self, rank: u32) -> Option<String> {
+        let value = self.coded.values.get(*self.order.get(rank as usize)?)?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+impl<'a> Measured<'a> {
+    fn new(table: &'a Table, rows: &'a Rows, measures: Measures, weights: &'a Weights<'a>) -> Self {
+        let releases = measures.releases.then(|| Releases::of(table)).flatten();
+        Self { table, rows, measures, weights, releases }
+    }
+
+    /// Of all rows: the one group of a column in which all are the same.
+    fn all(&mut self) -> Entry {
+        let same = Cow::Owned(Coded::missing());
+        let rows = vec![u32::try_from(self.rows.count()).unwrap_or(u32::MAX)];
+        self.groups(&Axis { coded: same, rows, order: vec![0] }).entry(0)
+    }
+
+    fn groups(&self, axis: &Axis<'_>) -> Groups<'_> {
+        let (rows, codes, number) = (self.rows, &axis.coded.codes, axis.rows.len());
+        let mut groups = Groups { releases_known: self.releases.as_ref(), ..Groups::default() };
+        groups.crashes.clone_from(&axis.rows);
+        groups.counts = match self.weights {
+            Weights::Same(weight) => axis.rows.iter().map(|rows| u64::from(*rows) * weight).collect(),
+            Weights::Each { .. } => {
+                let mut counts = vec![0_u64; number];
+                each_code(rows, codes, |row, code| {
+                    if let Some(count) = counts.get_mut(code) {
+                        *count += self.weights.at(row);
+                    }
+                });
+                counts
+            }
+        };
+        if self.measures.seen {
+            // Rows are sorted by time: the first and the last row of each.
+            let received = self.table.received();
+            let mut seen = vec![(u32::MAX, 0); number];
+            each_code(rows, codes, |row, code| {
+                if let Some((first, last)) = seen.get_mut(code) {
+                    *last = u32::try_from(row).unwrap_or(u32::MAX);
+                    *first = (*last).min(*first);
+                }
+            });
+            let moment = |row: u32| received.get(row as usize).copied();
+            groups.seen = seen.iter().map(|(first, last)| Some((moment(*first)?, moment(*last)?))).collect();
+        }
+        if let Some(releases) = &self.releases {
+            let mut of_groups = vec![(u32::MAX, 0); number];
+            each_code(rows, codes, |row, code| {
+                let rank = releases.ranks.get(releases.coded.codes.at(row) as usize);
+                if let (Some((first, last)), Some(rank)) = (of_groups.get_mut(code), rank) {
+                    *first = (*rank).min(*first);
+                    *last = (*rank).max(*last);
+                }
+            });
+            groups.releases = of_groups;
+        }
+        if self.measures.users {
+            groups.users = self.table.users().map(|users| OfGroups::new(users, rows, codes, number));
+        }
+        groups
+    }
+}
+
+/// What was measured, by the codes of groups.
+#[derive(Default)]
+struct Groups<'a> {
+    crashes: Vec<u32>,
+    counts: Vec<u64>,
+    seen: Vec<Option<(i64, i64)>>,
+    /// Places in the order of releases.
+    releases: Vec<(u32, u32)>,
+    releases_known: Option<&'a Releases<'a>>,
+    users: Option<OfGroups<'a>>,
+}
+
+impl Groups<'_> {
+    fn entry(&mut self, code: u32) -> Entry {
+        let group = code as usize;
+        let release = |rank: u32| self.releases_known?.text(rank);
+        Entry {
+            key: Vec::new(),
+            count: self.counts.get(group).copied().unwrap_or_default(),
+            crashes: self.crashes.get(group).copied().unwrap_or_default().into(),
+            seen: self.seen.get(group).copied().flatten(),
+            releases: self.releases.get(group).and_then(|(first, last)| Some((release(*first)?, release(*last)?))),
+            users: self.users.as_mut().map(|users| Box::new(users.distinct(group))),
+        }
+    }
+}
+
+/// The users of each group, one group after the other.
+struct OfGroups<'a> {
+    users: &'a Users,
+    codes: Vec<u32>,
+    /// Where each group's begin; one more than there are groups.
+    starts: Vec<u32>,
+}
+
+impl<'a> OfGroups<'a> {
+    fn new(users: &'a Users, rows: &Rows, groups: &Codes, number: usize) -> Self {
+        let none = users.coupons.len();
+        let mut starts = vec![0_u32; number + 1];
+        each_code(rows, groups, |row, group| {
+            let has = (users.codes.at(row) as usize) < none;
+            if let Some(count) = starts.get_mut(group + 1).filter(|_| has) {
+                *count += 1;
+            }
+        });
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut codes = vec![0; sum as usize];
+        let mut next = starts.clone();
+        each_code(rows, groups, |row, group| {
+            let code = users.codes.at(row);
+            if let Some(place) = next.get_mut(group).filter(|_| (code as usize) < none) {
+                if let Some(to) = codes.get_mut(*place as usize) {
+                    *to = code;
+                }
+                *place += 1;
+            }
+        });
+        Self { users, codes, starts }
+    }
+
+    fn distinct(&mut self, group: usize) -> Distinct {
+        let start = |group: usize| self.starts.get(group).map_or(0, |start| *start as usize);
+        let codes = self.codes.get(start(group)..start(group + 1)).unwrap_or_default();
+        Distinct::of(codes.iter().filter_map(|code| self.users.coupons.get(*code as usize)).copied().collect())
+    }
+}
+
+fn write_parts<W: Write>(
+    rows: &Rows,
+    weights: &Weights<'_>,
+    axes: [&Axis<'_>; 2],
+    writer: &mut PartialWriter<W>,
+) -> Result<(), FactsError> {
+    let [first, second] = axes;
+    let width = second.order.len();
+    let [of_first, of_second] = axes.map(Axis::ranks);
+    let cell = |row: usize| -> usize {
+        let rank = |ranks: &[u32], axis: &Axis<'_>| {
+            ranks.get(axis.coded.codes.at(row) as usize).copied().unwrap_or_default() as usize
+        };
+        rank(&of_first, first) * width + rank(&of_second, second)
+    };
+    let mut write = |cell: usize, count: u64, crashes: u64| {
+        let mut entry = Entry { count, crashes, ..Entry::default() };
+        for (axis, rank) in [(first, cell / width), (second, cell % width)] {
+            let code = axis.order.get(rank).copied().unwrap_or_default();
+            push_value(&mut entry.key, axis.coded.values.get(code));
+        }
+        writer.push(&entry)
+    };
+    if first.order.len().saturating_mul(width) <= MOST_CELLS {
+        let mut cells = vec![(0_u64, 0_u32); first.order.len() * width];
+        rows.for_each(|row| {
+            if let Some((count, crashes)) = cells.get_mut(cell(row)) {
+                *count += weights.at(row);
+                *crashes += 1;
+            }
+        });
+        let held = cells.into_iter().enumerate().filter(|(_, (_, crashes))| *crashes > 0);
+        return held.into_iter().try_for_each(|(cell, (count, crashes))| write(cell, count, crashes.into()));
+    }
+    let mut pairs: Vec<(usize, u64)> = Vec::with_capacity(rows.count());
+    rows.for_each(|row| pairs.push((cell(row), weights.at(row))));
+    pairs.sort_unstable();
+    pairs.chunk_by(|(a, _), (b, _)| a == b).try_for_each(|of_cell| {
+        let Some((cell, _)) = of_cell.first() else { return Ok(()) };
+        write(*cell, of_cell.iter().map(|(_, weight)| weight).sum(), of_cell.len() as u64)
+    })
+}
