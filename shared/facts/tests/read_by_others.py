@@ -36,9 +36,7 @@ def duckdb_counts():
         int(weight),
         one("SELECT release, count(*) FROM facts GROUP BY ALL"),
         one('SELECT "tag:shard", count(*) FROM facts GROUP BY ALL'),
-        one("SELECT tags['rare'][1] AS rare, count(*) FROM facts WHERE rare IS NOT NULL GROUP BY ALL")
-        if "VARCHAR[]" in str(one("SELECT typeof(tags['rare']) FROM facts LIMIT 1"))
-        else one("SELECT tags['rare'] AS rare, count(*) FROM facts WHERE rare IS NOT NULL GROUP BY ALL"),
+        one("SELECT tags['rare'] AS rare, count(*) FROM facts WHERE rare IS NOT NULL GROUP BY ALL"),
         users,
         first,
         str(one("SELECT crash_id FROM facts ORDER BY received_at, crash_id LIMIT 1")[0][0]),
@@ -58,11 +56,15 @@ def polars_counts():
         pl.col("received_at").min().dt.epoch("ms").alias("first"),
     ).collect().row(0)
     by = lambda column: facts.group_by(column).len().collect().rows()
-    of_map = facts.select(pl.col("tags").explode().struct.unnest()).filter(pl.col("key") == "rare")
+    of_map = {}
+    for tags in facts.select("tags").collect().to_series().to_list():
+        for name, value in dict(tags or {}).items():
+            if name == "rare":
+                of_map[value] = of_map.get(value, 0) + 1
     crash = facts.sort("received_at", "crash_id").select("crash_id").head(1).collect().row(0)[0]
     told(
         "polars", rows, weight, by("release"), by("tag:shard"),
-        of_map.group_by("value").len().collect().rows(), users, first, str(uuid.UUID(bytes=bytes(crash))),
+        of_map.items(), users, first, str(uuid.UUID(bytes=bytes(crash))),
     )
 
 

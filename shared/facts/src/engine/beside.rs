@@ -7,6 +7,11 @@ const Z: f64 = 2.576;
 /// A difference of shares within this is none.
 const SMALL: f64 = 0.02;
 
+/// With fewer crashes than this on one side nothing is said, since the interval is not to be trusted.
+const FEW: u64 = 10;
+/// With fewer crashes of a value, it is not said to be frequent.
+const SOME: u64 = 3;
+
 /// Some of some crashes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Share {
@@ -48,7 +53,9 @@ pub(crate) fn compare(here: Share, there: Share) -> Beside {
     let far = |a: f64, b: f64| (a * a + b * b).sqrt();
     let from = difference - far(here.share() - low, other_high - there.share());
     let to = difference + far(high - here.share(), there.share() - other_low);
-    let verdict = if from > 0.0 && difference > SMALL / 4.0 {
+    let verdict = if here.crashes.1.min(there.crashes.1) < FEW {
+        Verdict::TooFew
+    } else if from > 0.0 && difference > SMALL / 4.0 && here.crashes.0 >= SOME {
         Verdict::More
     } else if to < 0.0 && difference < -SMALL / 4.0 {
         Verdict::Less
