@@ -73,7 +73,8 @@ pub fn fact_of(crash: &Crash, user_hash: &Secret) -> Fact {
         store: told(context("app", "installer_store"), annotations::STORE),
         level: told(None, annotations::LEVEL),
         server: told(None, annotations::SERVER),
-        foreground: told(context("app", "in_foreground"), annotations::FOREGROUND).and_then(|said| truth(&said)),
+        foreground: told(context("app", "in_foreground"), annotations::FOREGROUND)
+            .and_then(|said| truth(&said)),
         session: told(context("session", "id"), annotations::SESSION),
         user: user_of(crash, user_hash),
         uptime_seconds: crash.uptime_seconds,
@@ -109,13 +110,12 @@ fn tags_of(crash: &Crash) -> BTreeMap<String, String> {
     let mut tags = BTreeMap::new();
     for (name, value) in told.chain(annotations) {
         let name = name.trim();
+        let fits = !name.is_empty() && name.chars().count() <= LONGEST_TAG_NAME && !tags.contains_key(name);
         if tags.len() == MOST_TAGS {
             break;
         }
-        if let Some(value) = text(Some(value)) {
-            if !name.is_empty() && name.chars().count() <= LONGEST_TAG_NAME && !tags.contains_key(name) {
-                tags.insert(name.to_owned(), value);
-            }
+        if let Some(value) = text(Some(value)).filter(|_| fits) {
+            tags.insert(name.to_owned(), value);
         }
     }
     tags
@@ -310,7 +310,10 @@ mod tests {
         let expected = ["Unreal Engine 5.4.3", "16 GB", "24.5.1", "de-DE", "KR", "5b1f"];
         assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), expected);
         let told = [fact.level, fact.store, fact.build];
-        assert_eq!(told.each_ref().map(|text| text.as_deref().unwrap_or_default()), ["canyon", "steam", "481266"]);
+        assert_eq!(
+            told.each_ref().map(|text| text.as_deref().unwrap_or_default()),
+            ["canyon", "steam", "481266"]
+        );
         assert_eq!(fact.foreground, Some(true));
     }
 

@@ -25,8 +25,9 @@ pub use error::FactsError;
 
 pub use fact::{LONGEST_TAG_NAME, LONGEST_TEXT, MOST_TAGS, fact_of, user_of};
 pub use question::{
-    Answer, Baseline, Beside, Bucket, Column, Comparison, Dimension, Filter, Measures, Order, ParseDimensionError,
-    Part, Pattern, Period, Question, QuestionError, Row, Totals, UPTIME_CLASSES, Verdict, Work,
+    Answer, Baseline, Beside, Bucket, Column, Comparison, Dimension, Filter, Measures, Order,
+    ParseDimensionError, Part, Pattern, Period, Question, QuestionError, Row, Totals, UPTIME_CLASSES,
+    Verdict, Work,
 };
 #[cfg(feature = "query")]
 pub use segment::{Segment, SegmentWriter, compact};

@@ -103,9 +103,23 @@ mod tests {
     #[test]
     fn versions_come_in_the_order_that_people_mean() {
         let ascending = [
-            "0.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2", "1.0.0-beta.11",
-            "1.0.0-rc.1", "1.0.0", "1.0.1", "1.2rc1", "1.2", "1.9.9", "1.10", "game@2.0+77", "10",
-            "23.11.1.99999999999999999999999", "23.11.1.100000000000000000000000",
+            "0.9",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.1",
+            "1.2rc1",
+            "1.2",
+            "1.9.9",
+            "1.10",
+            "game@2.0+77",
+            "10",
+            "23.11.1.99999999999999999999999",
+            "23.11.1.100000000000000000000000",
         ];
         for (index, left) in ascending.iter().enumerate() {
             for (other, right) in ascending.iter().enumerate() {

@@ -40,7 +40,9 @@ fn expected(facts: &[Fact]) -> Value {
 #[test]
 fn duckdb_polars_and_pyarrow_count_what_was_written() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let Some(python) = python(&here.join("../test-services/requirements/parquet-readers.txt")) else { return };
+    let Some(python) = python(&here.join("../test-services/requirements/parquet-readers.txt")) else {
+        return;
+    };
     let runner = &mut TestRunner::deterministic();
     let mut facts: Vec<Fact> = (0..3000)
         .map(|_| Fact { project: ProjectId::FIRST, ..fact().new_tree(runner).unwrap().current() })
@@ -56,8 +58,11 @@ fn duckdb_polars_and_pyarrow_count_what_was_written() {
         assert!(segment.distinct.contains_key("tag:shard") && !segment.distinct.contains_key("tag:rare"));
         let mut script = python.script(&here.join("tests/read_by_others.py"));
         let output = succeed(script.arg(&file));
-        let told: Vec<Value> =
-            output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let told: Vec<Value> = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
         assert_eq!(told.len(), 3);
         for mut told in told {
             let reader = told.as_object_mut().unwrap().remove("reader").unwrap();

@@ -125,7 +125,11 @@ fn facts_out_of_order_or_of_another_project_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let project = ProjectId::FIRST;
     let fact = |millis, project| {
-        Fact::new(crash_id(support::T0 + millis, 1), project, epitaph_crash_model::SignatureId::from_bytes([0; 16]))
+        Fact::new(
+            crash_id(support::T0 + millis, 1),
+            project,
+            epitaph_crash_model::SignatureId::from_bytes([0; 16]),
+        )
     };
     let other = ProjectId::try_from(2_u64).unwrap();
     for wrong in [fact(5, project), fact(4, project), fact(9, other)] {
@@ -165,12 +169,15 @@ fn a_segment_says_what_it_holds_and_where_its_index_begins() {
 #[test]
 fn a_damaged_segment_makes_nothing_panic() {
     let runner = &mut proptest::test_runner::TestRunner::deterministic();
-    let facts: Vec<Fact> = (0..60).map(|_| Fact { project: ProjectId::FIRST, ..fact().new_tree(runner).unwrap().current() }).collect();
+    let facts: Vec<Fact> = (0..60)
+        .map(|_| Fact { project: ProjectId::FIRST, ..fact().new_tree(runner).unwrap().current() })
+        .collect();
     let place = Place::new();
     let file = place.directory.path().join("segment");
     let segment = write(&file, "damaged", &facts, (20, 7)).unwrap();
     let whole = std::fs::read(&file).unwrap();
-    let questions: Vec<_> = (0..4).map(|_| support::questions::question().new_tree(runner).unwrap().current()).collect();
+    let questions: Vec<_> =
+        (0..4).map(|_| support::questions::question().new_tree(runner).unwrap().current()).collect();
     let snapshot = Snapshot { segments: vec![segment.clone()].into(), ..Snapshot::default() };
     let crashes: BTreeSet<CrashId> = facts.iter().map(|fact| fact.crash_id).collect();
     runtime().block_on(async {

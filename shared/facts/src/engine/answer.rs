@@ -32,6 +32,9 @@ pub(crate) struct Sources {
     pub(crate) cache: Arc<Cache>,
 }
 
+/// The parts of rows, by the keys of these, and how many there are of each.
+type PartsOfRows = BTreeMap<Vec<u8>, (Vec<Part>, u64)>;
+
 /// A row while it may still be pushed out by others.
 struct Candidate {
     score: f64,
@@ -98,7 +101,8 @@ impl Sources {
             }
         }
         // Of the heap's order, which has the worst first.
-        let best: Vec<Candidate> = best.into_sorted_vec().into_iter().map(|Reverse(candidate)| candidate).collect();
+        let best: Vec<Candidate> =
+            best.into_sorted_vec().into_iter().map(|Reverse(candidate)| candidate).collect();
         let mut parts = self.parts(&best)?;
         let dimension = self.question.group_by.first();
         let rows = best.into_iter().map(|candidate| {
@@ -178,8 +182,8 @@ impl Sources {
         }
     }
 
-    /// The parts of the rows that are in the answer, by the keys of these, and how many there are.
-    fn parts(&self, rows: &[Candidate]) -> Result<BTreeMap<Vec<u8>, (Vec<Part>, u64)>, FactsError> {
+    /// The parts of the rows that are in the answer.
+    fn parts(&self, rows: &[Candidate]) -> Result<PartsOfRows, FactsError> {
         let Some(dimension) = self.question.group_by.get(1) else { return Ok(BTreeMap::new()) };
         let mut collected: BTreeMap<Vec<u8>, Collected> =
             rows.iter().map(|row| (row.key.clone(), Collected::default())).collect();
@@ -189,8 +193,11 @@ impl Sources {
         };
         let wanted = Arc::new(wanted);
         let streams = self.selection.iter().map(|partial| {
-            Box::new(Wanted { lines: partial.parts(Some(Arc::clone(&wanted))), wanted: Arc::clone(&wanted), next: 0 })
-                as Stream
+            Box::new(Wanted {
+                lines: partial.parts(Some(Arc::clone(&wanted))),
+                wanted: Arc::clone(&wanted),
+                next: 0,
+            }) as Stream
         });
         for entry in self.by_issue(Merge::new(streams.collect()))? {
             let entry = entry?;
@@ -213,10 +220,10 @@ impl Sources {
         let mut wanted = Vec::new();
         for entry in Merge::new(streams) {
             let entry = entry?;
-            if let Some((signature, _)) = split_value(&entry.key) {
-                if rows.contains_key(&self.issue_key(project, signature.as_deref())) {
-                    wanted.push(entry.key);
-                }
+            let issue =
+                split_value(&entry.key).map(|(signature, _)| self.issue_key(project, signature.as_deref()));
+            if issue.is_some_and(|issue| rows.contains_key(&issue)) {
+                wanted.push(entry.key);
             }
         }
         Ok(wanted)
@@ -239,7 +246,11 @@ impl<L: Iterator<Item = Result<Entry, FactsError>>> Iterator for Wanted<L> {
                 Ok(entry) => entry,
                 Err(error) => return Some(Err(error)),
             };
-            while self.wanted.get(self.next).is_some_and(|key| *key < entry.key && !entry.key.starts_with(key)) {
+            while self
+                .wanted
+                .get(self.next)
+                .is_some_and(|key| *key < entry.key && !entry.key.starts_with(key))
+            {
                 self.next += 1;
             }
             if self.wanted.get(self.next)?.as_slice() <= entry.key.as_slice() {
@@ -252,16 +263,19 @@ impl<L: Iterator<Item = Result<Entry, FactsError>>> Iterator for Wanted<L> {
 /// The parts of a row while they come, ascending.
 #[derive(Default)]
 struct Collected {
-    latest: VecDeque<(u64, u64, Vec<u8>)>,
-    most: BinaryHeap<Reverse<(u64, Reverse<Vec<u8>>, u64)>>,
+    latest: VecDeque<Piece>,
+    most: BinaryHeap<Reverse<Piece>>,
     distinct: u64,
 }
+
+/// A part: the count, the key (of equal counts, the first is the greater one), the crashes.
+type Piece = (u64, Reverse<Vec<u8>>, u64);
 
 impl Collected {
     fn add(&mut self, entry: &Entry, part: &[u8], dimension: &Dimension, limit: usize) {
         self.distinct += 1;
         if matches!(dimension, Dimension::Time(_)) {
-            self.latest.push_back((entry.count, entry.crashes, part.to_vec()));
+            self.latest.push_back((entry.count, Reverse(part.to_vec()), entry.crashes));
             if self.latest.len() > limit {
                 self.latest.pop_front();
             }
@@ -274,11 +288,13 @@ impl Collected {
     }
 
     fn finish(self, dimension: &Dimension) -> (Vec<Part>, u64) {
-        let part = |count, crashes, key: &[u8]| Part { value: text_of(dimension, key), count, crashes };
-        let latest = self.latest.iter().map(|(count, crashes, key)| part(*count, *crashes, key));
-        let most = self.most.into_sorted_vec();
-        let most = most.iter().map(|Reverse((count, Reverse(key), crashes))| part(*count, *crashes, key));
-        (latest.chain(most).collect(), self.distinct)
+        let most = self.most.into_sorted_vec().into_iter().map(|Reverse(piece)| piece);
+        let parts = self.latest.into_iter().chain(most).map(|(count, Reverse(key), crashes)| Part {
+            value: text_of(dimension, &key),
+            count,
+            crashes,
+        });
+        (parts.collect(), self.distinct)
     }
 }
 

@@ -37,7 +37,8 @@ impl Share {
         let share = self.share();
         let square = Z * Z / number;
         let center = (share + square / 2.0) / (1.0 + square);
-        let half = Z / (1.0 + square) * (share * (1.0 - share) / number + square / (4.0 * number)).max(0.0).sqrt();
+        let half =
+            Z / (1.0 + square) * (share * (1.0 - share) / number + square / (4.0 * number)).max(0.0).sqrt();
         ((center - half).max(0.0), (center + half).min(1.0))
     }
 }
@@ -104,7 +105,10 @@ mod tests {
     #[test]
     fn what_one_crash_stands_for_makes_nothing_surer() {
         let heavy = Share { crashes: (3, 6), count: (3_000, 6_000) };
-        assert_eq!(compare(heavy, part(1_000, 10_000)).difference, compare(part(3, 6), part(1_000, 10_000)).difference);
+        assert_eq!(
+            compare(heavy, part(1_000, 10_000)).difference,
+            compare(part(3, 6), part(1_000, 10_000)).difference
+        );
     }
 
     proptest! {

@@ -142,7 +142,8 @@ impl Cache {
         if kept.bytes <= self.most {
             return;
         }
-        let mut by_use: Vec<(u64, String)> = kept.files.iter().map(|(name, (_, used))| (*used, name.clone())).collect();
+        let mut by_use: Vec<(u64, String)> =
+            kept.files.iter().map(|(name, (_, used))| (*used, name.clone())).collect();
         by_use.sort_unstable();
         // A little more than must be, so that this is not done for each file.
         let wanted = self.most / 10 * 9;

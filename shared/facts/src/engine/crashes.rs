@@ -76,7 +76,9 @@ impl FromStr for Cursor {
             let received = Timestamp::from_millis(time.strip_suffix('-')?.parse().ok()?);
             Some(Self { received, crash: crash.parse().ok()? })
         };
-        parse().ok_or_else(|| QuestionError::new("the cursor is none that a page ended with; begin with the first page"))
+        parse().ok_or_else(|| {
+            QuestionError::new("the cursor is none that a page ended with; begin with the first page")
+        })
     }
 }
 
@@ -111,7 +113,8 @@ struct Newest {
 impl Newest {
     /// Whether a crash that was received then may be on the page.
     fn may_take(&self, received: Timestamp) -> bool {
-        self.found.len() < self.most || self.found.peek().is_none_or(|Reverse((oldest, _))| oldest.received <= received)
+        self.found.len() < self.most
+            || self.found.peek().is_none_or(|Reverse((oldest, _))| oldest.received <= received)
     }
 
     fn add(&mut self, cursor: Cursor, place: Place) {
@@ -129,19 +132,20 @@ impl Engine {
     /// # Errors
     /// [`FactsError::Question`] when `limit` is not from 1 to 10000 or the filter cannot be asked,
     /// [`FactsError::Bucket`], [`FactsError::Segment`].
-    pub async fn crashes(&self, listing: &Listing, limit: usize, snapshot: &Snapshot) -> Result<Page, FactsError> {
+    pub async fn crashes(
+        &self,
+        listing: &Listing,
+        limit: usize,
+        snapshot: &Snapshot,
+    ) -> Result<Page, FactsError> {
         if !(1..=10_000).contains(&limit) {
             return Err(QuestionError::new("a page has from 1 to 10000 crashes").into());
         }
         let tests = tests_of(listing, snapshot)?;
         let projects: BTreeSet<ProjectId> = listing.projects.iter().copied().collect();
         let period = before(listing.period, listing.after);
-        let mut newest = Newest {
-            most: limit + 1,
-            found: BinaryHeap::new(),
-            places: Vec::new(),
-            groups: Vec::new(),
-        };
+        let mut newest =
+            Newest { most: limit + 1, found: BinaryHeap::new(), places: Vec::new(), groups: Vec::new() };
         for (index, cursor) in recent_of(listing, &projects, period, &tests, snapshot) {
             newest.add(cursor, Place::Recent(index));
         }
@@ -198,7 +202,8 @@ impl Engine {
             }
             let mut list = rows.list();
             let table = if table.has(&Field::Received) { table } else { self.times(&group).await? };
-            let received = |row: u32| Timestamp::from_millis(table.received().get(row as usize).copied().unwrap_or(0));
+            let received =
+                |row: u32| Timestamp::from_millis(table.received().get(row as usize).copied().unwrap_or(0));
             // Only of the very moment of the cursor some may be before it and some behind.
             let newer = |row: &u32| after.is_none_or(|after| received(*row) < after.received);
             let sure = list.partition_point(newer);
@@ -232,7 +237,8 @@ impl Engine {
 
     async fn page(&self, newest: Newest, limit: usize, snapshot: &Snapshot) -> Result<Page, FactsError> {
         let Newest { found, places, groups, .. } = newest;
-        let order: Vec<(Cursor, usize)> = found.into_sorted_vec().into_iter().map(|Reverse(found)| found).collect();
+        let order: Vec<(Cursor, usize)> =
+            found.into_sorted_vec().into_iter().map(|Reverse(found)| found).collect();
         let next = order.get(limit).and_then(|_| order.get(limit - 1)).map(|(cursor, _)| *cursor);
         let mut facts: BTreeMap<Cursor, Fact> = BTreeMap::new();
         let mut by_group: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
@@ -262,7 +268,8 @@ pub(super) fn tests_of(
 ) -> Result<BTreeMap<ProjectId, Arc<Test>>, FactsError> {
     listing.filter.check()?;
     let sealed = snapshot.segments.iter().map(|segment| segment.project);
-    let projects: BTreeSet<ProjectId> = sealed.chain(snapshot.recent.iter().map(|fact| fact.project)).collect();
+    let projects: BTreeSet<ProjectId> =
+        sealed.chain(snapshot.recent.iter().map(|fact| fact.project)).collect();
     let test = |project| Arc::new(Test::of(&snapshot.signatures.resolve(project, &listing.filter)));
     Ok(projects.into_iter().map(|project| (project, test(project))).collect())
 }

@@ -142,7 +142,11 @@ impl Distinct {
             Distinct::Sketch(sketch) => sketch.composite_estimate(),
             Distinct::Union(union) => union.composite_estimate(),
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate of a number of people")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate of a number of people"
+        )]
         let number = estimate.round().max(0.0) as u64;
         number
     }

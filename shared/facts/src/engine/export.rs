@@ -57,10 +57,19 @@ impl Engine {
             .filter_map(|segment| Some((segment.clone(), Arc::clone(tests.get(&segment.project)?))))
             .collect();
         segments.sort_by_key(|(segment, _)| (segment.last_received, Reverse(segment.name.clone())));
-        let rest = Rest { engine: self.clone(), recent, segments, period, after: listing.after, groups: Vec::new(), rows: None };
-        Ok(stream::try_unfold(rest, |mut rest| async move {
-            Ok(rest.next().await?.map(|batch| (batch, rest)))
-        }))
+        let rest = Rest {
+            engine: self.clone(),
+            recent,
+            segments,
+            period,
+            after: listing.after,
+            groups: Vec::new(),
+            rows: None,
+        };
+        Ok(stream::try_unfold(
+            rest,
+            |mut rest| async move { Ok(rest.next().await?.map(|batch| (batch, rest))) },
+        ))
     }
 }
 
@@ -88,7 +97,8 @@ impl Rest {
             } else if let Some((segment, test)) = self.segments.pop() {
                 let segment = Arc::new(segment);
                 let footer = self.engine.footer(&segment).await?;
-                let group = |number| RowGroup { segment: Arc::clone(&segment), footer: Arc::clone(&footer), number };
+                let group =
+                    |number| RowGroup { segment: Arc::clone(&segment), footer: Arc::clone(&footer), number };
                 self.groups = (0..footer.groups()).map(|number| (group(number), Arc::clone(&test))).collect();
             } else {
                 return Ok(None);

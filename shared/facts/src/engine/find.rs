@@ -61,7 +61,11 @@ impl Engine {
     }
 
     /// Facts of some rows of a row group.
-    pub(super) async fn facts_at(&self, group: &RowGroup, mut rows: Vec<u32>) -> Result<Vec<Fact>, FactsError> {
+    pub(super) async fn facts_at(
+        &self,
+        group: &RowGroup,
+        mut rows: Vec<u32>,
+    ) -> Result<Vec<Fact>, FactsError> {
         rows.sort_unstable();
         let wanted = Rows::of(group.rows(), &rows);
         let whole = group.facts(&self.shared.bucket, &wanted).await?;

@@ -153,10 +153,12 @@ pub(crate) fn time_of(bytes: &[u8]) -> Option<i64> {
 /// Classes of uptime. Their values are as long as each other, so that they sort as numbers.
 fn in_classes(seconds: &Coded) -> Coded {
     let class = |value: &[u8]| {
-        let seconds: u64 = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+        let seconds: u64 =
+            std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
         UPTIME_CLASSES.partition_point(|begin| *begin <= seconds).saturating_sub(1)
     };
-    let mut classes: Vec<u32> = seconds.values.iter().map(|value| u32::try_from(class(value)).unwrap_or_default()).collect();
+    let mut classes: Vec<u32> =
+        seconds.values.iter().map(|value| u32::try_from(class(value)).unwrap_or_default()).collect();
     let values = Values::from_texts(UPTIME_CLASSES.iter().map(|begin| begin.to_be_bytes()));
     classes.push(values.none());
     let class_of = |code: u32| classes.get(code as usize).copied().unwrap_or(values.none());
@@ -350,7 +352,10 @@ impl Groups<'_> {
             count: self.counts.get(group).copied().unwrap_or_default(),
             crashes: self.crashes.get(group).copied().unwrap_or_default().into(),
             seen: self.seen.get(group).copied().flatten(),
-            releases: self.releases.get(group).and_then(|(first, last)| Some((release(*first)?, release(*last)?))),
+            releases: self
+                .releases
+                .get(group)
+                .and_then(|(first, last)| Some((release(*first)?, release(*last)?))),
             users: self.users.as_mut().map(|users| Box::new(users.distinct(group))),
         }
     }
@@ -396,7 +401,9 @@ impl<'a> OfGroups<'a> {
     fn distinct(&mut self, group: usize) -> Distinct {
         let start = |group: usize| self.starts.get(group).map_or(0, |start| *start as usize);
         let codes = self.codes.get(start(group)..start(group + 1)).unwrap_or_default();
-        Distinct::of(codes.iter().filter_map(|code| self.users.coupons.get(*code as usize)).copied().collect())
+        Distinct::of(
+            codes.iter().filter_map(|code| self.users.coupons.get(*code as usize)).copied().collect(),
+        )
     }
 }
 

@@ -36,11 +36,11 @@ use epitaph_bucket::Bucket;
 use epitaph_crash_model::{Fact, ProjectId};
 use tokio::sync::Semaphore;
 
+use self::{answer::Sources, cache::Cache, partial::Partial, scan::Selection};
 pub use self::{
     crashes::{Cursor, Listing, Page},
     resolve::Signatures,
 };
-use self::{answer::Sources, cache::Cache, partial::Partial, scan::Selection};
 use crate::{
     Answer, FactsError, Filter, Measures, Period, Question, Work,
     segment::{Footer, Footers, Segment, in_background},
@@ -160,7 +160,10 @@ impl Engine {
         let baseline = async {
             let Some(baseline) = &question.baseline else { return Ok(None) };
             let there = Selection {
-                shape: Arc::new(group::Shape::new(question.group_by.get(..1).unwrap_or_default(), Measures::default())),
+                shape: Arc::new(group::Shape::new(
+                    question.group_by.get(..1).unwrap_or_default(),
+                    Measures::default(),
+                )),
                 ..side(&baseline.filter, baseline.period.unwrap_or(question.period), Measures::default())
             };
             self.partials(&there, snapshot, &effort).await.map(Some)
@@ -225,8 +228,8 @@ impl Effort {
 
 /// Reads the index of a segment.
 pub(crate) async fn read_footer(bucket: &Bucket, segment: &Segment) -> Result<Footer, FactsError> {
-    let start = segment.bytes.saturating_sub(segment.index_bytes);
-    let end = bucket.get_ranges(&segment.key(), &[start..segment.bytes]).await?;
+    let index = segment.bytes.saturating_sub(segment.index_bytes)..segment.bytes;
+    let end = bucket.get_ranges(&segment.key(), std::slice::from_ref(&index)).await?;
     let end = end.into_iter().next().unwrap_or_default();
     let segment = segment.clone();
     in_background(move || Footer::parse(&segment, &end)).await

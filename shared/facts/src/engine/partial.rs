@@ -26,13 +26,16 @@ const BLOCK: usize = 32 << 10;
 /// The most bytes that a block may claim to have.
 const MOST: usize = 64 << 20;
 
+/// Of rows and of parts: where each block begins, and its first key.
+type Places = [Vec<(u64, Vec<u8>)>; 2];
+
 /// Writes a partial answer: first all rows, then all parts, both ascending by key.
 pub(crate) struct PartialWriter<W: Write> {
     out: W,
     written: u64,
     block: Vec<u8>,
     before: Vec<u8>,
-    places: [Vec<(u64, Vec<u8>)>; 2],
+    places: Places,
     section: usize,
     first: Vec<u8>,
 }
@@ -128,7 +131,8 @@ impl<W: Write> PartialWriter<W> {
     }
 
     fn write_block(&mut self, bytes: &[u8]) -> Result<(), FactsError> {
-        let length = u32::try_from(bytes.len()).map_err(|_| FactsError::Scratch(io::Error::other("a block is too long")))?;
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| FactsError::Scratch(io::Error::other("a block is too long")))?;
         let mut head = length.to_le_bytes().to_vec();
         head.extend(crc32fast::hash(bytes).to_le_bytes());
         self.out.write_all(&head).and_then(|()| self.out.write_all(bytes)).map_err(FactsError::Scratch)?;
@@ -141,8 +145,7 @@ impl<W: Write> PartialWriter<W> {
 #[derive(Debug, Clone)]
 pub(crate) struct Partial {
     store: Store,
-    /// Where the blocks of rows are, then those of parts; each with its first key.
-    places: Arc<[Vec<(u64, Vec<u8>)>; 2]>,
+    places: Arc<Places>,
 }
 
 #[derive(Debug, Clone)]

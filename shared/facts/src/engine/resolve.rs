@@ -27,7 +27,13 @@ impl Signatures {
     }
 
     /// Adds one, with its issue and its text.
-    pub fn insert(&mut self, project: ProjectId, signature: SignatureId, issue: Option<IssueNumber>, text: &str) {
+    pub fn insert(
+        &mut self,
+        project: ProjectId,
+        signature: SignatureId,
+        issue: Option<IssueNumber>,
+        text: &str,
+    ) {
         let text = text.to_lowercase().into();
         self.projects.entry(project).or_default().insert(signature, Known { issue, text });
     }
@@ -63,7 +69,8 @@ impl Signatures {
 
     fn those(&self, project: ProjectId, is_one: impl Fn(&Known) -> bool) -> Filter {
         let known = self.projects.get(&project).into_iter().flatten();
-        let mut ids: Vec<String> = known.filter(|(_, known)| is_one(known)).map(|(id, _)| id.to_string()).collect();
+        let mut ids: Vec<String> =
+            known.filter(|(_, known)| is_one(known)).map(|(id, _)| id.to_string()).collect();
         ids.sort_unstable();
         Filter::Is {
             dimension: Column::Signature.into(),

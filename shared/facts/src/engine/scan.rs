@@ -55,15 +55,21 @@ impl Selection {
         Asked { test: Arc::new(Test::of(&filter)), name: name_of([told]).into() }
     }
 
-    pub(super) async fn of_segments(&self, snapshot: &Snapshot, effort: &Effort) -> Result<Vec<Partial>, FactsError> {
-        let mut segments: Vec<&Segment> = snapshot.segments.iter().filter(|segment| self.touches(segment)).collect();
+    pub(super) async fn of_segments(
+        &self,
+        snapshot: &Snapshot,
+        effort: &Effort,
+    ) -> Result<Vec<Partial>, FactsError> {
+        let mut segments: Vec<&Segment> =
+            snapshot.segments.iter().filter(|segment| self.touches(segment)).collect();
         segments.sort_by_key(|segment| (segment.project, segment.first_received, &segment.name));
         effort.segments.fetch_add(segments.len() as u64, Ordering::Relaxed);
         let mut asked: HashMap<ProjectId, Asked> = HashMap::new();
         for segment in &segments {
             asked.entry(segment.project).or_insert_with(|| self.asked(segment.project, snapshot));
         }
-        let (whole, cut): (Vec<&Segment>, Vec<&Segment>) = segments.into_iter().partition(|segment| self.covers(segment));
+        let (whole, cut): (Vec<&Segment>, Vec<&Segment>) =
+            segments.into_iter().partition(|segment| self.covers(segment));
         let mut groups = spans(&whole);
         groups.extend(cut.into_iter().map(|segment| vec![segment]));
         let asked = &asked;
@@ -91,7 +97,12 @@ impl Selection {
         self.period.contains(segment.first_received) && self.period.contains(segment.last_received)
     }
 
-    async fn of_span(&self, span: Vec<Arc<Segment>>, asked: &Asked, effort: &Effort) -> Result<Partial, FactsError> {
+    async fn of_span(
+        &self,
+        span: Vec<Arc<Segment>>,
+        asked: &Asked,
+        effort: &Effort,
+    ) -> Result<Partial, FactsError> {
         if let [segment] = span.as_slice() {
             return self.of_segment(segment, asked, effort).await;
         }
@@ -102,19 +113,21 @@ impl Selection {
             effort.cached.fetch_add(span.len() as u64, Ordering::Relaxed);
             return Ok(found);
         }
-        let partials: Vec<Partial> = stream::iter(span.iter().map(|segment| self.of_segment(segment, asked, effort)))
-            .buffered(SEGMENTS)
-            .try_collect()
-            .await?;
+        let partials: Vec<Partial> =
+            stream::iter(span.iter().map(|segment| self.of_segment(segment, asked, effort)))
+                .buffered(SEGMENTS)
+                .try_collect()
+                .await?;
         let cache = Arc::clone(cache);
-        self.engine.compute(move || {
-            let unfinished = cache.begin();
-            let mut writer = unfinished.writer()?;
-            unite(&partials, &mut writer)?;
-            writer.finish()?;
-            cache.keep(&unfinished, &name)
-        })
-        .await
+        self.engine
+            .compute(move || {
+                let unfinished = cache.begin();
+                let mut writer = unfinished.writer()?;
+                unite(&partials, &mut writer)?;
+                writer.finish()?;
+                cache.keep(&unfinished, &name)
+            })
+            .await
     }
 
     async fn of_segment(
@@ -144,16 +157,17 @@ impl Selection {
         let counted = groups.map(|group| self.of_group(group, asked, effort));
         let partials: Vec<Option<Counted>> = stream::iter(counted).buffered(SEGMENTS).try_collect().await?;
         let cache = Arc::clone(cache);
-        self.engine.compute(move || {
-            let partials: Vec<Partial> =
-                partials.iter().flatten().map(Counted::partial).collect::<Result<_, _>>()?;
-            let unfinished = cache.begin();
-            let mut writer = unfinished.writer()?;
-            unite(&partials, &mut writer)?;
-            writer.finish()?;
-            cache.keep(&unfinished, &name)
-        })
-        .await
+        self.engine
+            .compute(move || {
+                let partials: Vec<Partial> =
+                    partials.iter().flatten().map(Counted::partial).collect::<Result<_, _>>()?;
+                let unfinished = cache.begin();
+                let mut writer = unfinished.writer()?;
+                unite(&partials, &mut writer)?;
+                writer.finish()?;
+                cache.keep(&unfinished, &name)
+            })
+            .await
     }
 
     async fn of_group(
@@ -182,9 +196,17 @@ impl Selection {
     }
 
     /// Of the facts that are in no segment.
-    pub(super) async fn of_recent(&self, snapshot: &Snapshot, effort: &Effort) -> Result<Vec<Partial>, FactsError> {
-        let projects: BTreeSet<ProjectId> =
-            snapshot.recent.iter().map(|fact| fact.project).filter(|project| is_of(&self.projects, *project)).collect();
+    pub(super) async fn of_recent(
+        &self,
+        snapshot: &Snapshot,
+        effort: &Effort,
+    ) -> Result<Vec<Partial>, FactsError> {
+        let projects: BTreeSet<ProjectId> = snapshot
+            .recent
+            .iter()
+            .map(|fact| fact.project)
+            .filter(|project| is_of(&self.projects, *project))
+            .collect();
         if projects.is_empty() {
             return Ok(Vec::new());
         }
@@ -193,26 +215,28 @@ impl Selection {
         effort.rows.fetch_add(snapshot.recent.len() as u64, Ordering::Relaxed);
         let (recent, shape, period) = (Arc::clone(&snapshot.recent), Arc::clone(&self.shape), self.period);
         let cache = Arc::clone(&self.engine.shared.cache);
-        self.engine.compute(move || {
-            let mut partials = Vec::new();
-            for (project, asked) in asked {
-                let mut facts: Vec<&Fact> = recent
-                    .iter()
-                    .filter(|fact| fact.project == project && period.contains(fact.received_at))
-                    .collect();
-                facts.sort_by_key(|fact| fact.received_at);
-                let fields: BTreeSet<Field> = shape.fields().union(&asked.test.fields()).cloned().collect();
-                for facts in facts.chunks(GROUP_ROWS) {
-                    let table = Table::of_facts(facts, &fields);
-                    let rows = asked.test.rows(&table);
-                    if !rows.is_empty() {
-                        partials.push(count(&table, &rows, &shape, &cache)?.partial()?);
+        self.engine
+            .compute(move || {
+                let mut partials = Vec::new();
+                for (project, asked) in asked {
+                    let mut facts: Vec<&Fact> = recent
+                        .iter()
+                        .filter(|fact| fact.project == project && period.contains(fact.received_at))
+                        .collect();
+                    facts.sort_by_key(|fact| fact.received_at);
+                    let fields: BTreeSet<Field> =
+                        shape.fields().union(&asked.test.fields()).cloned().collect();
+                    for facts in facts.chunks(GROUP_ROWS) {
+                        let table = Table::of_facts(facts, &fields);
+                        let rows = asked.test.rows(&table);
+                        if !rows.is_empty() {
+                            partials.push(count(&table, &rows, &shape, &cache)?.partial()?);
+                        }
                     }
                 }
-            }
-            Ok(partials)
-        })
-        .await
+                Ok(partials)
+            })
+            .await
     }
 }
 
@@ -263,7 +287,9 @@ impl Engine {
             if !inside {
                 let received = table.received();
                 let before = |edge: Option<Timestamp>, otherwise| {
-                    edge.map_or(otherwise, |edge| received.partition_point(|moment| *moment < edge.as_millis()))
+                    edge.map_or(otherwise, |edge| {
+                        received.partition_point(|moment| *moment < edge.as_millis())
+                    })
                 };
                 let within = before(period.from, 0)..before(period.until, received.len());
                 rows = rows.and(&Rows::range(table.rows, within));
@@ -293,7 +319,6 @@ impl Counted {
             Counted::Disk(unfinished) => unfinished.open(),
         }
     }
-
 }
 
 fn count(table: &Table, rows: &Rows, shape: &Shape, cache: &Cache) -> Result<Counted, FactsError> {
@@ -314,7 +339,8 @@ fn unite<W: std::io::Write>(partials: &[Partial], writer: &mut PartialWriter<W>)
         writer.push(&entry?)?;
     }
     writer.begin_parts()?;
-    for entry in Merge::new(partials.iter().map(|partial| Box::new(partial.parts(None)) as Stream).collect()) {
+    for entry in Merge::new(partials.iter().map(|partial| Box::new(partial.parts(None)) as Stream).collect())
+    {
         writer.push(&entry?)?;
     }
     Ok(())

@@ -38,9 +38,8 @@ impl Condition {
     pub(crate) fn holds(&self, value: Option<&str>) -> bool {
         match self {
             Condition::Has => value.is_some(),
-            Condition::OneOf { exactly, like } => value.is_some_and(|value| {
-                exactly.contains(value) || like.iter().any(|like| like.matches(value))
-            }),
+            Condition::OneOf { exactly, like } => value
+                .is_some_and(|value| exactly.contains(value) || like.iter().any(|like| like.matches(value))),
             Condition::Compare(comparison, with) => {
                 value.is_some_and(|value| comparison.holds(version::compare(value, with)))
             }
@@ -86,7 +85,8 @@ impl Test {
             },
             Filter::Is { dimension, .. } | Filter::Compare { dimension, .. } | Filter::Has(dimension) => {
                 let condition = condition_of(filter);
-                condition.map_or(Self::Always(false), |condition| Self::Column(Field::of(dimension), condition))
+                condition
+                    .map_or(Self::Always(false), |condition| Self::Column(Field::of(dimension), condition))
             }
             Filter::Text(_) => Self::Always(false),
         }
@@ -109,10 +109,12 @@ impl Test {
                 other => tests.push(other),
             }
         }
-        let columns = columns.into_iter().map(|(field, conditions)| Self::Column(field, condition(conditions)));
+        let columns =
+            columns.into_iter().map(|(field, conditions)| Self::Column(field, condition(conditions)));
         // What needs no reading first, then single columns: the rest may not be needed any more.
         let mut all: Vec<Test> = columns.collect();
-        let (known, rest): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| matches!(test, Self::Always(_)));
+        let (known, rest): (Vec<_>, Vec<_>) =
+            tests.into_iter().partition(|test| matches!(test, Self::Always(_)));
         all.splice(0..0, known);
         all.extend(rest);
         test(all)

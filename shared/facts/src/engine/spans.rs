@@ -75,14 +75,20 @@ mod tests {
         let all: Vec<Segment> = (0..1000).map(segment).collect();
         let spans_of = |range: std::ops::Range<usize>| -> Vec<Vec<String>> {
             let segments: Vec<&Segment> = all[range].iter().collect();
-            spans(&segments).iter().map(|span| span.iter().map(|segment| segment.name.clone()).collect()).collect()
+            spans(&segments)
+                .iter()
+                .map(|span| span.iter().map(|segment| segment.name.clone()).collect())
+                .collect()
         };
         let before = spans_of(0..900);
         assert_eq!(before.concat().len(), 900);
         assert!(before.iter().all(|span| span.len() <= MOST) && before.len() > 20);
         let after: BTreeSet<_> = spans_of(100..1000).into_iter().collect();
         let kept = before.iter().filter(|span| after.contains(*span)).count();
-        let within = before.iter().filter(|span| span.iter().all(|name| name[8..].parse::<usize>().unwrap() >= 164)).count();
+        let within = before
+            .iter()
+            .filter(|span| span.iter().all(|name| name[8..].parse::<usize>().unwrap() >= 164))
+            .count();
         assert!(kept + 2 >= within, "{kept} of {within}");
     }
 }

@@ -132,7 +132,9 @@ impl FromStr for Column {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.iter().find(|column| column.as_str() == text);
-        known.copied().ok_or_else(|| ParseDimensionError::new(text, "a dimension, such as release, gpu or issue"))
+        known
+            .copied()
+            .ok_or_else(|| ParseDimensionError::new(text, "a dimension, such as release, gpu or issue"))
     }
 }
 
@@ -242,7 +244,9 @@ impl FromStr for Bucket {
             let number: u32 = step.get(..step.len() - 1)?.parse().ok()?;
             Self::new(number.checked_mul(*minutes)?, ahead)
         };
-        parse().ok_or_else(|| ParseDimensionError::new(text, "a step of time, such as 15m, 1h, 1d, 1w or 1d+120"))
+        parse().ok_or_else(|| {
+            ParseDimensionError::new(text, "a step of time, such as 15m, 1h, 1d, 1w or 1d+120")
+        })
     }
 }
 
@@ -266,7 +270,8 @@ mod tests {
 
     #[test]
     fn what_is_no_dimension_is_refused_with_an_example() {
-        for text in ["", "colour", "tag:", "time:", "time:0d", "time:1y", "time:1d+9999", "time:99999999999w"] {
+        for text in ["", "colour", "tag:", "time:", "time:0d", "time:1y", "time:1d+9999", "time:99999999999w"]
+        {
             assert!(text.parse::<Dimension>().is_err(), "{text}");
         }
         let told = "colour".parse::<Dimension>().unwrap_err().to_string();
@@ -277,7 +282,8 @@ mod tests {
     fn days_begin_at_midnight_of_the_time_zone_and_weeks_on_monday() {
         let start = |bucket: &str, time: &str| {
             let bucket: Bucket = bucket.parse().unwrap();
-            Timestamp::from_millis(bucket.start_of(time.parse::<Timestamp>().unwrap().as_millis())).to_string()
+            Timestamp::from_millis(bucket.start_of(time.parse::<Timestamp>().unwrap().as_millis()))
+                .to_string()
         };
         assert_eq!(start("1d", "2026-11-22T23:30:00Z"), "2026-11-22T00:00:00.000Z");
         assert_eq!(start("1d+120", "2026-11-22T23:30:00Z"), "2026-11-22T22:00:00.000Z");

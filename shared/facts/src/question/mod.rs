@@ -175,7 +175,9 @@ impl Question {
                 return wrong("group_by names the same dimension twice");
             }
             if *second == Dimension::Column(Column::Issue) {
-                return wrong("issues are told apart first: name them before the other dimension in group_by");
+                return wrong(
+                    "issues are told apart first: name them before the other dimension in group_by",
+                );
             }
             if self.limit.saturating_mul(self.parts) > Self::MOST_PARTS {
                 return wrong("limit times parts is at most 1000000");

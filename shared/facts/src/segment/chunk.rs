@@ -22,10 +22,11 @@ impl Chunk {
 
     fn from(&self, start: u64) -> Result<Bytes> {
         let after = self.pieces.partition_point(|(begin, _)| *begin <= start);
-        let found = after.checked_sub(1).and_then(|index| self.pieces.get(index)).and_then(|(begin, bytes)| {
-            let skipped = usize::try_from(start - begin).ok()?;
-            (skipped < bytes.len()).then(|| bytes.slice(skipped..))
-        });
+        let found =
+            after.checked_sub(1).and_then(|index| self.pieces.get(index)).and_then(|(begin, bytes)| {
+                let skipped = usize::try_from(start - begin).ok()?;
+                (skipped < bytes.len()).then(|| bytes.slice(skipped..))
+            });
         found.ok_or_else(|| ParquetError::EOF(format!("what lies at byte {start} was not fetched")))
     }
 }

@@ -17,7 +17,8 @@ impl Values {
     /// Values that each take `width` bytes; as many as fit.
     pub(crate) fn fixed(bytes: Bytes, width: u32) -> Self {
         let number = bytes.len() / width.max(1) as usize;
-        let spans = (0..u32::try_from(number).unwrap_or_default()).map(|index| (index * width, width)).collect();
+        let spans =
+            (0..u32::try_from(number).unwrap_or_default()).map(|index| (index * width, width)).collect();
         Self { bytes, spans }
     }
 

@@ -18,7 +18,11 @@ use crate::{FactsError, engine::read_footer};
 /// # Errors
 /// [`FactsError::Bucket`], [`FactsError::Segment`], [`FactsError::Write`]; [`FactsError::OutOfOrder`] where a fact is in
 /// two of them, or one is of another project.
-pub async fn compact(bucket: &Bucket, segments: &[Segment], writer: &mut SegmentWriter) -> Result<(), FactsError> {
+pub async fn compact(
+    bucket: &Bucket,
+    segments: &[Segment],
+    writer: &mut SegmentWriter,
+) -> Result<(), FactsError> {
     let mut sources = Vec::new();
     let mut next = BinaryHeap::new();
     for segment in segments {

@@ -36,7 +36,11 @@ pub(crate) struct FactRows {
 
 impl RowGroup {
     /// The crash of each row that is wanted.
-    pub(crate) async fn crashes(&self, bucket: &Bucket, rows: &Rows) -> Result<Vec<Option<CrashId>>, FactsError> {
+    pub(crate) async fn crashes(
+        &self,
+        bucket: &Bucket,
+        rows: &Rows,
+    ) -> Result<Vec<Option<CrashId>>, FactsError> {
         let leaves: BTreeSet<usize> = self.footer.leaf_named(schema::CRASH).into_iter().collect();
         let fetched = self.fetch_leaves(bucket, &leaves, rows).await?;
         let (group, rows) = (self.clone(), rows.clone());
@@ -58,7 +62,8 @@ impl RowGroup {
 
     /// Reads whole facts.
     pub(crate) async fn facts(&self, bucket: &Bucket, rows: &Rows) -> Result<FactRows, FactsError> {
-        let leaves: BTreeSet<usize> = (0..).take_while(|leaf| self.footer.leaf(self.number, *leaf).is_some()).collect();
+        let leaves: BTreeSet<usize> =
+            (0..).take_while(|leaf| self.footer.leaf(self.number, *leaf).is_some()).collect();
         let fetched = self.fetch_leaves(bucket, &leaves, rows).await?;
         let (group, rows) = (self.clone(), rows.clone());
         in_background(move || group.whole(&fetched, &rows).map_err(|why| group.wrong(&why))).await
@@ -74,9 +79,7 @@ impl RowGroup {
         let truths = |name| column(name).and_then(|(leaf, chunk)| page::truths(&leaf, chunk, rows));
         let entries = |name| column(name).and_then(|(leaf, chunk)| page::entries(&leaf, chunk, rows));
         let text = |column: &crate::Column| self.coded(fetched, column.as_str(), rows);
-        let tag = |name: &str| {
-            Ok((name.to_owned(), self.coded(fetched, &schema::tag_column(name), rows)?))
-        };
+        let tag = |name: &str| Ok((name.to_owned(), self.coded(fetched, &schema::tag_column(name), rows)?));
         Ok(FactRows {
             project: self.segment.project,
             received: numbers(schema::RECEIVED)?.0,
@@ -100,7 +103,8 @@ impl RowGroup {
 impl FactRows {
     /// The fact of a row that was wanted; `None` where it makes no sense.
     pub(crate) fn fact(&self, row: usize) -> Option<Fact> {
-        let text = |coded: &Coded| coded.value_at(row).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let text =
+            |coded: &Coded| coded.value_at(row).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let truth = |(truths, has): &(Vec<bool>, Vec<bool>)| {
             has.get(row).filter(|has| **has).and_then(|_| truths.get(row).copied())
         };
@@ -147,4 +151,3 @@ pub(crate) async fn in_background<T: Send + 'static>(
 ) -> Result<T, FactsError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| FactsError::Stopped)?
 }
-

@@ -116,7 +116,9 @@ impl Table {
 
 fn data_of(facts: &[&Fact], field: &Field) -> FieldData {
     match field {
-        Field::Received => FieldData::Received(facts.iter().map(|fact| fact.received_at.as_millis()).collect()),
+        Field::Received => {
+            FieldData::Received(facts.iter().map(|fact| fact.received_at.as_millis()).collect())
+        }
         Field::Weight => {
             let weights = facts.iter().map(|fact| Some(i64::from(fact.weight)));
             let bytes = |weight: i64| u32::try_from(weight).unwrap_or(u32::MAX).to_le_bytes();
@@ -125,10 +127,13 @@ fn data_of(facts: &[&Fact], field: &Field) -> FieldData {
         Field::Users => FieldData::Users(Users::of(Coded::of(facts.iter().map(|fact| user_bytes(fact))))),
         Field::Column(Column::User) => FieldData::Coded(Coded::of(facts.iter().map(|fact| user_bytes(fact)))),
         Field::Column(Column::Uptime) => {
-            let seconds = |fact: &&Fact| fact.uptime_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+            let seconds =
+                |fact: &&Fact| fact.uptime_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
             FieldData::Coded(Coded::of_numbers(facts.iter().map(seconds), |seconds| seconds.to_string()))
         }
-        Field::Column(column) => FieldData::Coded(Coded::of(facts.iter().map(|fact| value_of(fact, *column)))),
+        Field::Column(column) => {
+            FieldData::Coded(Coded::of(facts.iter().map(|fact| value_of(fact, *column))))
+        }
         Field::Tag(name) => FieldData::Coded(Coded::of(facts.iter().map(|fact| fact.tags.get(name)))),
     }
 }

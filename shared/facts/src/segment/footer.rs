@@ -6,9 +6,7 @@ use bytes::Bytes;
 use parquet::{
     errors::ParquetError,
     file::{
-        metadata::{
-            ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
-        },
+        metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
         page_index::{column_index::ColumnIndexMetaData, offset_index::PageLocation},
         statistics::Statistics,
     },
@@ -40,7 +38,10 @@ impl Footer {
         let wrong = |error: ParquetError| FactsError::of_segment(&segment.name, error);
         // What reads Parquet trusts the index: places in it that make no sense would end it.
         if crc32fast::hash(end) != segment.index_sum {
-            return Err(FactsError::of_segment(&segment.name, "its index is damaged, or the file is another one"));
+            return Err(FactsError::of_segment(
+                &segment.name,
+                "its index is damaged, or the file is another one",
+            ));
         }
         let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
         reader.try_parse_sized(end, segment.bytes).map_err(wrong)?;
@@ -102,7 +103,9 @@ impl Footer {
         };
         let mut rows = Rows::none(leaf.rows);
         for page in 0..leaf.pages.len() {
-            let (Some(lowest), Some(highest)) = (bounds.min_value(page), bounds.max_value(page)) else { continue };
+            let (Some(lowest), Some(highest)) = (bounds.min_value(page), bounds.max_value(page)) else {
+                continue;
+            };
             let first = crashes.partition_point(|crash| crash.as_slice() < lowest);
             if crashes.get(first).is_some_and(|crash| crash.as_slice() <= highest) {
                 rows = rows.or(&Rows::range(leaf.rows, leaf.rows_of(page)));
@@ -147,10 +150,11 @@ impl Leaf<'_> {
     /// values), and each page that holds one of the rows.
     pub(super) fn ranges(&self, rows: &Rows) -> Vec<Range<u64>> {
         let (start, length) = self.metadata.byte_range();
-        if rows.is_all() {
-            return vec![start..start + length];
-        }
         let mut ranges: Vec<Range<u64>> = Vec::new();
+        if rows.is_all() {
+            ranges.push(start..start + length);
+            return ranges;
+        }
         let mut add = |range: Range<u64>| match ranges.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
             _ if range.is_empty() => {}

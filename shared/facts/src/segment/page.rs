@@ -79,7 +79,11 @@ impl Parts {
         match self.encoding {
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
                 let Some((width, codes)) = self.values.split_first() else {
-                    return if out.is_empty() { Ok(()) } else { Err(PageError::Shape("a page has no codes")) };
+                    return if out.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(PageError::Shape("a page has no codes"))
+                    };
                 };
                 Ok(hybrid::decode(codes, *width, out)?)
             }
@@ -135,7 +139,8 @@ pub(super) fn coded(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Resul
             pages.skip_next_page()?;
             continue;
         }
-        let page = pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
+        let page =
+            pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
         let parts = Parts::of(page)?;
         let out = codes.get_mut(rows).filter(|out| out.len() == parts.number);
         let out = out.ok_or(PageError::Shape("a page has other rows than its index says"))?;
@@ -180,7 +185,8 @@ pub(super) fn sixteens(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Re
             pages.skip_next_page()?;
             continue;
         }
-        let page = pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
+        let page =
+            pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
         let parts = Parts::of(page)?;
         if parts.encoding != Encoding::PLAIN {
             return Err(PageError::Shape("users are neither listed nor plain"));
@@ -314,10 +320,15 @@ pub(super) fn entries(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Res
         let begin = u32::try_from(all.codes.len()).unwrap_or(u32::MAX);
         if !wanted.any_in(&rows) {
             pages.skip_next_page()?;
-            all.starts.get_mut(rows.start + 1..=rows.end).into_iter().flatten().for_each(|start| *start = begin);
+            all.starts
+                .get_mut(rows.start + 1..=rows.end)
+                .into_iter()
+                .flatten()
+                .for_each(|start| *start = begin);
             continue;
         }
-        let page = pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
+        let page =
+            pages.get_next_page()?.ok_or(PageError::Shape("a column has fewer pages than its index"))?;
         let parts = Parts::of(page)?;
         let present = {
             let mut present = vec![0; parts.number];

@@ -23,7 +23,8 @@ impl Rows {
     pub(crate) fn that(total: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
         let word = |index: usize| {
             let first = index * 64;
-            (first..total.min(first + 64)).fold(0_u64, |word, row| word | (u64::from(holds(row)) << (row - first)))
+            (first..total.min(first + 64))
+                .fold(0_u64, |word, row| word | (u64::from(holds(row)) << (row - first)))
         };
         Self { total, bits: Some((0..total.div_ceil(64)).map(word).collect()) }
     }
@@ -158,7 +159,7 @@ mod tests {
         fn rows_behave_as_a_list_of_truths(a in proptest::collection::vec(any::<bool>(), 0..200), seed in any::<u64>(),
             from in 0_usize..200, length in 0_usize..200) {
             let total = a.len();
-            let b: Vec<bool> = (0..total).map(|row| (seed.rotate_left(row as u32) & 1) == 1).collect();
+            let b: Vec<bool> = (0..total).map(|row| (seed >> (row % 64) & 1) == 1).collect();
             let (left, right) = (Rows::that(total, |row| a[row]), Rows::that(total, |row| b[row]));
             let each = |mix: fn(bool, bool) -> bool| a.iter().zip(&b).map(|(a, b)| mix(*a, *b)).collect::<Vec<_>>();
             prop_assert_eq!(listed(&left.clone().and(&right)), each(|a, b| a && b));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use epitaph_crash_model::Fact;
 use parquet::{
-    basic::{Compression, ConvertedType, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel},
+    basic::{
+        Compression, ConvertedType, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel,
+    },
     errors::ParquetError,
     file::{
         metadata::{KeyValue, SortingColumn},
@@ -176,10 +178,11 @@ impl Layout {
         for name in &self.promoted {
             fields.push(text(&tag_column(name), Repetition::OPTIONAL).build()?);
         }
-        let entry = Type::group_type_builder("key_value").with_repetition(Repetition::REPEATED).with_fields(vec![
-            Arc::new(text("key", Repetition::REQUIRED).build()?),
-            Arc::new(text("value", Repetition::REQUIRED).build()?),
-        ]);
+        let entry =
+            Type::group_type_builder("key_value").with_repetition(Repetition::REPEATED).with_fields(vec![
+                Arc::new(text("key", Repetition::REQUIRED).build()?),
+                Arc::new(text("value", Repetition::REQUIRED).build()?),
+            ]);
         let tags = Type::group_type_builder(TAGS)
             .with_repetition(Repetition::REQUIRED)
             .with_logical_type(Some(LogicalType::Map))
@@ -213,7 +216,10 @@ impl Layout {
             .set_write_batch_size(page_rows)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_sorting_columns(Some(vec![sorted(0), sorted(i32::try_from(crash).unwrap_or_default())]))
-            .set_key_value_metadata(Some(vec![KeyValue::new("epitaph.facts".to_owned(), VERSION.to_owned())]));
+            .set_key_value_metadata(Some(vec![KeyValue::new(
+                "epitaph.facts".to_owned(),
+                VERSION.to_owned(),
+            )]));
         for name in [RECEIVED, OCCURRED, UPTIME] {
             properties = properties
                 .set_column_dictionary_enabled(path(name), false)

@@ -14,11 +14,12 @@ use epitaph_crash_model::{CrashId, Fact, ProjectId, Timestamp};
 use indexmap::IndexSet;
 use parquet::{
     data_type::{
-        BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
+        BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+        Int64Type,
     },
     errors::ParquetError,
     file::{
-        metadata::ParquetMetaData,
+        metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData},
         writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
 };
@@ -129,12 +130,14 @@ impl SegmentWriter {
         if self.buffer.rows() > 0 {
             self.write_group().map_err(FactsError::Write)?;
         }
-        let (Some(mut file), Some(summary), Some((last_received, _))) = (self.file, self.summary, self.last) else {
+        let (Some(mut file), Some(summary), Some((last_received, _))) = (self.file, self.summary, self.last)
+        else {
             return Ok(None);
         };
         let metadata = file.finish().map_err(FactsError::Write)?;
         let bytes = file.bytes_written() as u64;
-        let index = index_of(&self.path, end_of_data(&metadata)).map_err(|error| FactsError::Write(error.into()))?;
+        let index =
+            index_of(&self.path, end_of_data(&metadata)).map_err(|error| FactsError::Write(error.into()))?;
         Ok(Some(Segment {
             project: self.project,
             name: name.to_owned(),
@@ -189,8 +192,12 @@ impl SegmentWriter {
 
 /// Where the index of a file begins.
 fn end_of_data(metadata: &ParquetMetaData) -> u64 {
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    columns.map(|column| column.byte_range()).map(|(start, length)| start + length).max().unwrap_or_default()
+    let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    columns
+        .map(ColumnChunkMetaData::byte_range)
+        .map(|(start, length)| start + length)
+        .max()
+        .unwrap_or_default()
 }
 
 /// The bytes of a file from here on.
@@ -271,7 +278,8 @@ impl Group<'_> {
         let mut column = self.writer.next_column()?.ok_or_else(too_many_columns)?;
         let writer = column.typed::<T>();
         let is_optional = writer.get_descriptor().max_def_level() > 0;
-        let (mut values, mut levels) = (Vec::with_capacity(self.page_rows), Vec::with_capacity(self.page_rows));
+        let (mut values, mut levels) =
+            (Vec::with_capacity(self.page_rows), Vec::with_capacity(self.page_rows));
         for first in (0..self.buffer.rows()).step_by(self.page_rows) {
             values.clear();
             levels.clear();
@@ -289,7 +297,8 @@ impl Group<'_> {
     fn other_tags(&mut self, promoted: &IndexSet<String>) -> Result<(), ParquetError> {
         let buffer = self.buffer;
         let others = buffer.tags.iter().filter(|(name, _)| !promoted.contains(&***name));
-        let others: Vec<_> = others.map(|(name, tag)| (name, byte_values(&tag.values), &tag.entries)).collect();
+        let others: Vec<_> =
+            others.map(|(name, tag)| (name, byte_values(&tag.values), &tag.entries)).collect();
         let mut entries: Vec<(u32, usize, u32)> = Vec::new();
         for (number, (_, _, of_tag)) in others.iter().enumerate() {
             entries.extend(of_tag.iter().map(|(row, code)| (*row, number, *code)));
@@ -297,7 +306,8 @@ impl Group<'_> {
         entries.sort_unstable();
         let names: Vec<ByteArray> = others.iter().map(|(name, ..)| ByteArray::from(&***name)).collect();
         let name = |(_, number, _): &(u32, usize, u32)| names.get(*number).cloned();
-        let value = |(_, number, code): &(u32, usize, u32)| others.get(*number)?.1.get(*code as usize).cloned();
+        let value =
+            |(_, number, code): &(u32, usize, u32)| others.get(*number)?.1.get(*code as usize).cloned();
         self.repeated(&entries, name)?;
         self.repeated(&entries, value)
     }

@@ -115,7 +115,11 @@ impl Place {
         for ((project, place), facts) in sealed {
             segments.extend(self.seal(&format!("{project}-{place}"), &facts, sizes).await);
         }
-        Snapshot { segments: Arc::new(segments), recent: Arc::new(recent), signatures: Arc::new(signatures()) }
+        Snapshot {
+            segments: Arc::new(segments),
+            recent: Arc::new(recent),
+            signatures: Arc::new(signatures()),
+        }
     }
 }
 
@@ -134,7 +138,12 @@ pub(crate) fn signatures() -> Signatures {
         for number in 0..5_u8 {
             let issue = (number < 4).then(|| IssueNumber(i64::from(number % 3) + 9));
             let project = ProjectId::try_from(project).unwrap();
-            signatures.insert(project, SignatureId::from_bytes([number; 16]), issue, TEXTS[usize::from(number)]);
+            signatures.insert(
+                project,
+                SignatureId::from_bytes([number; 16]),
+                issue,
+                TEXTS[usize::from(number)],
+            );
         }
     }
     signatures

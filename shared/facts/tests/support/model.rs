@@ -38,8 +38,7 @@ pub(crate) fn answer(question: &Question, facts: &[Fact]) -> ExpectedAnswer {
     };
     let here = select(&question.filter, question.period);
     let baseline = question.baseline.as_ref();
-    let there =
-        baseline.map(|baseline| select(&baseline.filter, baseline.period.unwrap_or(question.period)));
+    let there = baseline.map(|baseline| select(&baseline.filter, baseline.period.unwrap_or(question.period)));
     let totals = measure(&here, question.measures);
     let of_baseline = there.as_ref().map(|there| measure(there, Measures::default()));
     let mut answer =
@@ -161,9 +160,9 @@ impl Sorted {
                 let start = bucket.start_of(fact.received_at.as_millis());
                 Some(Timestamp::from_millis(start).to_string())
             }
-            Dimension::Column(Column::Uptime) => fact.uptime_seconds.map(|seconds| {
-                UPTIME_CLASSES.iter().rfind(|class| **class <= seconds).unwrap().to_string()
-            }),
+            Dimension::Column(Column::Uptime) => fact
+                .uptime_seconds
+                .map(|seconds| UPTIME_CLASSES.iter().rfind(|class| **class <= seconds).unwrap().to_string()),
             dimension => value(fact, dimension),
         };
         let place = match dimension {

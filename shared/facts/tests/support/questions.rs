@@ -31,8 +31,21 @@ fn dimension() -> impl Strategy<Value = Dimension> {
 
 fn leaf() -> impl Strategy<Value = Filter> {
     let value = proptest::sample::select(vec![
-        "1.2", "1.10", "Linux", "windows", "RTX 4090", "", "true", "crash", "50", "eu-3", "ü", "9", "10",
-        "00000000000000000000000000000007", "03030303030303030303030303030303",
+        "1.2",
+        "1.10",
+        "Linux",
+        "windows",
+        "RTX 4090",
+        "",
+        "true",
+        "crash",
+        "50",
+        "eu-3",
+        "ü",
+        "9",
+        "10",
+        "00000000000000000000000000000007",
+        "03030303030303030303030303030303",
     ]);
     let like = proptest::sample::select(vec!["rtx*", "*4*", "WINDOWS", "?u-3", "*", "1*", "Ü"]);
     let pattern = prop_oneof![
@@ -72,14 +85,16 @@ pub(crate) fn filter() -> impl Strategy<Value = Filter> {
 
 pub(crate) fn period() -> impl Strategy<Value = Period> {
     let edge = || {
-        let minute = (-100_i64..3 * 24 * 60 + 100).prop_map(|minute| Timestamp::from_millis(T0 + minute * 60_000));
+        let minute =
+            (-100_i64..3 * 24 * 60 + 100).prop_map(|minute| Timestamp::from_millis(T0 + minute * 60_000));
         proptest::option::of(minute)
     };
     (edge(), edge()).prop_map(|(from, until)| Period { from, until })
 }
 
 fn time() -> impl Strategy<Value = Dimension> {
-    (1_u32..3000, -840_i16..=840).prop_map(|(minutes, ahead)| Dimension::Time(Bucket::new(minutes, ahead).unwrap()))
+    (1_u32..3000, -840_i16..=840)
+        .prop_map(|(minutes, ahead)| Dimension::Time(Bucket::new(minutes, ahead).unwrap()))
 }
 
 pub(crate) fn question() -> impl Strategy<Value = Question> {
@@ -92,8 +107,11 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         3 => first.clone().prop_map(|first| vec![first]),
         3 => (first, any()).prop_map(|(first, second)| vec![first, second]),
     ];
-    let measures = (any_bool(), any_bool(), any_bool())
-        .prop_map(|(users, seen, releases)| Measures { users, seen, releases });
+    let measures = (any_bool(), any_bool(), any_bool()).prop_map(|(users, seen, releases)| Measures {
+        users,
+        seen,
+        releases,
+    });
     let baseline = proptest::option::weighted(0.3, (filter(), proptest::option::of(period())))
         .prop_map(|baseline| baseline.map(|(filter, period)| Baseline { filter, period }));
     let order = prop_oneof![
