@@ -47,6 +47,19 @@ pub enum Environment {
     Given(Vec<(String, String)>),
 }
 
+#[cfg(feature = "s3")]
+impl Environment {
+    /// The value of a variable.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        match self {
+            Self::OfProcess => std::env::var_os(name).and_then(|value| value.into_string().ok()),
+            Self::Given(variables) => {
+                variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Environment") // it holds secrets

@@ -1,9 +1,9 @@
 //! S3, Google Cloud Storage and Azure Blob Storage.
 
-use std::{sync::Arc, time::Duration};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use object_store::{
-    BackoffConfig, ClientConfigKey, Error, ObjectStore, RetryConfig,
+    BackoffConfig, Certificate, ClientConfigKey, ClientOptions, Error, ObjectStore, RetryConfig,
     path::Path,
     prefix::PrefixStore,
     signer::{self, SignedUrlOptions},
@@ -56,22 +56,36 @@ fn retry() -> RetryConfig {
     RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, backoff }
 }
 
+/// A client that trusts those roots alone.
+#[cfg(feature = "s3")]
+fn trusting(roots: &str) -> Result<ClientOptions, BucketError> {
+    let roots = Certificate::from_pem_bundle(roots.as_bytes());
+    let roots = roots.map_err(|error| BucketError::Unavailable(Box::new(error)))?;
+    let options = ClientOptions::new().with_no_system_certificates(true);
+    Ok(roots.into_iter().fold(options, ClientOptions::with_root_certificate))
+}
+
 #[cfg(feature = "s3")]
 fn s3(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
     use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Config};
 
-    let mut builder = match environment {
-        Environment::OfProcess => AmazonS3Builder::from_env(),
-        Environment::Given(variables) => configured(AmazonS3Builder::new(), variables, "AWS_", {
-            |builder, key: Config, value| builder.with_config(key, value)
-        }),
+    let set = |builder: AmazonS3Builder, key: Config, value| builder.with_config(key, value);
+    let read = |builder| match environment {
+        Environment::OfProcess => configured(builder, std::env::vars_os().filter_map(in_text), "AWS_", set),
+        Environment::Given(variables) => configured(builder, variables.iter().cloned(), "AWS_", set),
     };
+    let mut builder = read(AmazonS3Builder::new());
+    let endpoint =
+        [Config::S3Endpoint, Config::Endpoint].iter().find_map(|key| builder.get_config_value(key));
+    let amazons = endpoint.as_deref().unwrap_or("https://s3.amazonaws.com");
+    if let Some(roots) = epitaph_tls::amazons_roots(amazons, |name| environment.get(name)) {
+        // What the environment says about clients comes on top of it.
+        builder = read(AmazonS3Builder::new().with_client_options(trusting(roots)?));
+    }
     builder = builder
         .with_url(url.as_str())
         .with_retry(retry())
         .with_config(Config::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
-    let endpoint =
-        [Config::S3Endpoint, Config::Endpoint].iter().find_map(|key| builder.get_config_value(key));
     match endpoint {
         // Whoever names a server names how to talk to it; it finds the bucket in the path.
         Some(endpoint) => builder = builder.with_allow_http(endpoint.starts_with("http://")),
@@ -96,7 +110,7 @@ fn gs(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
     let builder = match environment {
         Environment::OfProcess => GoogleCloudStorageBuilder::from_env(),
         Environment::Given(variables) => {
-            configured(GoogleCloudStorageBuilder::new(), variables, "GOOGLE_", {
+            configured(GoogleCloudStorageBuilder::new(), variables.iter().cloned(), "GOOGLE_", {
                 |builder, key: Config, value| builder.with_config(key, value)
             })
         }
@@ -114,7 +128,7 @@ fn az(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
 
     let builder = match environment {
         Environment::OfProcess => MicrosoftAzureBuilder::from_env(),
-        Environment::Given(variables) => configured(MicrosoftAzureBuilder::new(), variables, "AZURE_", {
+        Environment::Given(variables) => configured(MicrosoftAzureBuilder::new(), variables.iter().cloned(), "AZURE_", {
             |builder, key: Config, value| builder.with_config(key, value)
         }),
     };
@@ -128,16 +142,22 @@ fn az(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
 /// Applies the variables that a store knows, as it does itself with those of the process.
 fn configured<B, K: std::str::FromStr>(
     builder: B,
-    variables: &[(String, String)],
+    variables: impl Iterator<Item = (String, String)>,
     prefix: &str,
     apply: impl Fn(B, K, String) -> B,
 ) -> B {
-    variables.iter().filter(|(name, _)| name.starts_with(prefix)).fold(builder, |builder, (name, value)| {
+    variables.filter(|(name, _)| name.starts_with(prefix)).fold(builder, |builder, (name, value)| {
         match name.to_ascii_lowercase().parse() {
-            Ok(key) => apply(builder, key, value.clone()),
+            Ok(key) => apply(builder, key, value),
             Err(_) => builder,
         }
     })
+}
+
+/// A variable of the process, if it is text.
+#[cfg(feature = "s3")]
+fn in_text((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    name.into_string().ok().zip(value.into_string().ok())
 }
 
 /// Signs URLs for those who have no credentials.

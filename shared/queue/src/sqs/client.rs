@@ -13,7 +13,7 @@ use aws_sdk_sqs::config::{
     BehaviorVersion, Builder, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
 use super::SqsSettings;
@@ -59,7 +59,8 @@ impl Client {
             .with_initial_backoff(BACKOFF[0])
             .with_max_backoff(BACKOFF[1]);
         let http = aws_smithy_http_client::Builder::new();
-        let http = http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http = http.tls_provider(Provider::Rustls(CryptoMode::Ring));
+        let http = http.tls_context(trust(self.settings.roots)).build_https();
         let around = ProviderConfig::without_region().with_http_client(http.clone());
         let region = match &self.settings.region {
             Some(region) => Some(Region::new(region.clone())),
@@ -80,6 +81,15 @@ impl Client {
             // A call has its limit anyway.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
     }
+}
+
+/// Trusts those roots, or the system's.
+fn trust(roots: Option<&'static str>) -> TlsContext {
+    let store = match roots {
+        Some(roots) => TrustStore::empty().with_pem_certificate(roots),
+        None => TrustStore::default(),
+    };
+    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
 }
 
 /// The credentials of a web identity (a Kubernetes service account), a container, or a machine: the same that the bucket

@@ -13,6 +13,8 @@ pub struct SqsSettings {
     pub(super) region: Option<String>,
     /// What they are signed with; `None` is looked up.
     pub(super) credentials: Option<Credentials>,
+    /// Who vouches for the endpoint; `None` leaves it to the system.
+    pub(super) roots: Option<&'static str>,
 }
 
 impl SqsSettings {
@@ -37,7 +39,9 @@ impl SqsSettings {
             }
             _ => None,
         };
-        Self { url: url.to_owned(), endpoint: endpoint.unwrap_or_else(|| origin(url)), region, credentials }
+        let endpoint = endpoint.unwrap_or_else(|| origin(url));
+        let roots = epitaph_tls::amazons_roots(&endpoint, &get);
+        Self { url: url.to_owned(), endpoint, region, credentials, roots }
     }
 }
 
