@@ -23,6 +23,8 @@ pub const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 const FULL_FILE: u64 = 64 * 1024 * 1024;
 /// At most so many messages wait for the disk.
 const LONGEST_QUEUE: usize = 1024;
+/// The stack of a thread that syncs a directory.
+const SYNC_STACK: usize = 64 * 1024;
 /// At most this much is written before a sync, so that the first in line does not wait for ever.
 const LARGEST_BATCH: usize = 8 * 1024 * 1024;
 
@@ -186,10 +188,7 @@ impl Writer {
         open.size += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         write_all(&mut open.file, &mut pieces)?;
         if self.settings.sync {
-            open.file.sync_data()?;
-            for directory in &open.unsynced {
-                sync_directory(directory)?;
-            }
+            sync_together(&open.file, &open.unsynced)?;
             open.unsynced.clear();
             self.parents_synced = true;
         }
@@ -237,6 +236,30 @@ impl Writer {
         unsynced.push(incoming);
         Ok(OpenFile { file, size: record::MAGIC.len() as u64, unsynced })
     }
+}
+
+/// Syncs a file and the directories above it side by side: all of them wait for one commit of the file system's journal,
+/// and one flush of the disk, where one after the other each would have its own.
+fn sync_together(file: &File, directories: &[PathBuf]) -> io::Result<()> {
+    if directories.is_empty() {
+        return file.sync_data();
+    }
+    thread::scope(|scope| {
+        let sync = |directory| {
+            let thread = thread::Builder::new().stack_size(SYNC_STACK);
+            thread.spawn_scoped(scope, move || sync_directory(directory))
+        };
+        let beside: Vec<_> = directories.iter().map(|directory| sync(directory.as_path())).collect();
+        file.sync_data()?;
+        for (thread, directory) in beside.into_iter().zip(directories) {
+            match thread.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(synced)) => synced?,
+                // No thread to be had, or one that panicked: then here, after all.
+                Ok(Err(_)) | Err(_) => sync_directory(directory)?,
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Why a batch was not written; each of its messages is told.
