@@ -57,6 +57,7 @@ async fn s3_does_what_every_store_does() {
     stores::what_was_put_can_be_read_listed_and_deleted(bucket.clone()).await;
     stores::more_objects_than_one_answer_of_a_store_names_are_all_listed(bucket.clone()).await;
     stores::an_object_larger_than_the_reader_takes_is_not_read(bucket.clone()).await;
+    stores::ranges_of_an_object_are_what_lies_there(bucket.clone()).await;
     stores::a_write_that_is_repeated_is_as_if_it_was_done_once(bucket.clone()).await;
     stores::an_upload_of_many_pieces_is_there_only_when_it_is_finished(bucket.clone()).await;
     stores::uploads_of_every_length_are_whole(bucket.clone()).await;

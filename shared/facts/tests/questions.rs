@@ -4,8 +4,8 @@
 mod support;
 
 use epitaph_crash_model::Fact;
-use epitaph_facts::{Answer, Question};
-use proptest::prelude::*;
+use epitaph_facts::{Answer, Column, Measures, Question};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use support::{Place, divided, model, questions::question};
 
 fn check(question: &Question, answer: &Answer, facts: &[Fact]) -> Result<(), TestCaseError> {
@@ -56,4 +56,36 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test]
+async fn what_is_damaged_in_the_cache_is_made_anew() {
+    let place = Place::new();
+    let runner = &mut TestRunner::deterministic();
+    let divided = divided(80).new_tree(runner).unwrap().current();
+    let facts: Vec<Fact> = divided.iter().map(|(fact, _)| fact.clone()).collect();
+    let snapshot = place.snapshot(&divided, (20, 5)).await;
+    let question = Question {
+        group_by: vec![Column::Gpu.into(), Column::Release.into()],
+        measures: Measures { users: true, seen: true, releases: true },
+        ..Question::default()
+    };
+    let engine = place.engine();
+    check(&question, &engine.ask(&question, &snapshot).await.unwrap(), &facts).unwrap();
+    let kept = place.directory.path().join("partials");
+    let mut files = 0;
+    for entry in std::fs::read_dir(&kept).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        files += 1;
+    }
+    assert!(files > 1);
+    check(&question, &engine.ask(&question, &snapshot).await.unwrap(), &facts).unwrap();
+    // And when all is gone.
+    std::fs::remove_dir_all(&kept).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    check(&question, &engine.ask(&question, &snapshot).await.unwrap(), &facts).unwrap();
 }

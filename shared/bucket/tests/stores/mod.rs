@@ -57,6 +57,21 @@ pub(crate) async fn an_object_larger_than_the_reader_takes_is_not_read(bucket: B
     assert!(matches!(bucket.get(&key, 3).await, Err(BucketError::TooLarge { size: 4, limit: 3, .. })));
 }
 
+pub(crate) async fn ranges_of_an_object_are_what_lies_there(bucket: Bucket) {
+    let (key, whole) = (key(), bytes(3_000_000));
+    bucket.put(&key, whole.clone()).await.unwrap();
+    let ranges = [0..1, 5..100, 2_000_000..2_999_999, 100..100_000, 2_999_999..3_000_000];
+    let found = bucket.get_ranges(&key, &ranges).await.unwrap();
+    for (range, found) in ranges.into_iter().zip(found) {
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        assert!(found == whole.slice(range.clone()), "{range:?}");
+    }
+    bucket.delete(&key).await.unwrap();
+    let one = 0..1;
+    let missing = bucket.get_ranges(&key, std::slice::from_ref(&one)).await;
+    assert!(matches!(missing, Err(BucketError::NotFound(_))));
+}
+
 pub(crate) async fn a_write_that_is_repeated_is_as_if_it_was_done_once(bucket: Bucket) {
     let key = key();
     for _ in 0..2 {

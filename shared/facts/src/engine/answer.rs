@@ -18,7 +18,7 @@ use super::{
     entry::{Entry, USERS_WITHIN, push_value, split_value},
     group::value_text,
     merge::{Merge, Sorter, Stream},
-    partial::Partial,
+    partial::{Partial, made_of},
     resolve::Signatures,
 };
 use crate::{Answer, Column, Dimension, FactsError, Measures, Order, Part, Question, Row, Totals};
@@ -72,6 +72,10 @@ impl Ord for Candidate {
 
 impl Sources {
     pub(crate) fn answer(&self) -> Result<Answer, FactsError> {
+        made_of(self.selection.iter().chain(self.baseline.iter().flatten()), self.try_to_answer())
+    }
+
+    fn try_to_answer(&self) -> Result<Answer, FactsError> {
         let mut here = self.rows(&self.selection)?.peekable();
         let mut there = match &self.baseline {
             Some(baseline) => self.rows(baseline)?,

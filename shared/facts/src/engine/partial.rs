@@ -186,6 +186,11 @@ impl Partial {
         Ok(Self { places: Arc::new(places.ok_or_else(|| store.damaged())?), store })
     }
 
+    /// Reads it whole, so that it is removed if any of it is damaged.
+    fn check(&self) -> Result<(), FactsError> {
+        self.places.iter().flatten().try_for_each(|(place, _)| self.store.block(*place).map(|_| ()))
+    }
+
     pub(crate) fn size(&self) -> Result<u64, FactsError> {
         self.store.length()
     }
@@ -199,6 +204,23 @@ impl Partial {
     pub(crate) fn parts(&self, wanted: Option<Arc<Vec<Vec<u8>>>>) -> Lines {
         Lines::new(self.clone(), 1, wanted)
     }
+}
+
+/// What was made of partial answers. Where one was damaged, all are looked at, so that none of them is when it is made
+/// again.
+pub(crate) fn made_of<'a, T>(
+    partials: impl IntoIterator<Item = &'a Partial>,
+    made: Result<T, FactsError>,
+) -> Result<T, FactsError> {
+    if matches!(made, Err(FactsError::Damaged)) {
+        for partial in partials {
+            match partial.check() {
+                Ok(()) | Err(FactsError::Damaged) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    made
 }
 
 impl Store {

@@ -14,7 +14,7 @@ use super::{
     group::{self, Shape},
     is_of,
     merge::{Merge, Stream},
-    partial::{Partial, PartialWriter},
+    partial::{Partial, PartialWriter, made_of},
     select::Test,
     spans::{name_of, spans},
 };
@@ -123,7 +123,7 @@ impl Selection {
             .compute(move || {
                 let unfinished = cache.begin();
                 let mut writer = unfinished.writer()?;
-                unite(&partials, &mut writer)?;
+                made_of(&partials, unite(&partials, &mut writer))?;
                 writer.finish()?;
                 cache.keep(&unfinished, &name)
             })
@@ -163,7 +163,7 @@ impl Selection {
                     partials.iter().flatten().map(Counted::partial).collect::<Result<_, _>>()?;
                 let unfinished = cache.begin();
                 let mut writer = unfinished.writer()?;
-                unite(&partials, &mut writer)?;
+                made_of(&partials, unite(&partials, &mut writer))?;
                 writer.finish()?;
                 cache.keep(&unfinished, &name)
             })
