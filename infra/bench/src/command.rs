@@ -7,7 +7,7 @@ use crate::{
     error::BenchError,
     load,
     place::{Place, PlaceArguments},
-    soak, surge,
+    soak, stats, surge,
 };
 
 /// Measures Epitaph. Each bench prints its section of RESULTS.md and keeps it; run from the root of the repository.
@@ -34,6 +34,8 @@ enum Bench {
     Drain(drain::Arguments),
     /// US dollars, from what `load` and `drain` measured.
     Cost(cost::Arguments),
+    /// Questions to millions of facts; fails where an aim is missed.
+    Stats(stats::Arguments),
     /// Everything, one after another; writes RESULTS.md.
     All(all::Arguments),
 }
@@ -49,6 +51,7 @@ pub(crate) fn run() -> Result<String, BenchError> {
         Bench::Surge(arguments) => surge::run(&arguments, &place),
         Bench::Drain(arguments) => drain::run(&arguments, &place),
         Bench::Cost(arguments) => cost::run(&arguments, &place),
+        Bench::Stats(arguments) => stats::run(&arguments, &place),
         Bench::All(arguments) => all::run(&arguments, &place),
     }
 }

@@ -27,6 +27,10 @@ pub(crate) enum BenchError {
     Queue(#[from] epitaph_queue::embedded::OpenError),
     #[error("the catalog cannot be used")]
     Catalog(#[from] epitaph_catalog::CatalogError),
+    #[error("the bucket cannot be used")]
+    Bucket(#[from] epitaph_bucket::BucketError),
+    #[error("facts cannot be written or asked")]
+    Facts(#[from] epitaph_facts::FactsError),
     #[error("{0}")]
     Unusable(String),
 }

@@ -22,6 +22,7 @@ mod server;
 mod soak;
 mod stand_in;
 mod statistics;
+mod stats;
 mod surge;
 
 use std::{error::Error, process::ExitCode};

@@ -22,6 +22,11 @@ pub(crate) fn memory(process: u32) -> io::Result<Memory> {
     Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
 }
 
+/// Lets the peak of this process's memory begin anew.
+pub(crate) fn forget_peak() -> io::Result<()> {
+    fs::write("/proc/self/clear_refs", "5")
+}
+
 /// What a process holds in memory now, in bytes.
 pub(crate) fn resident_bytes(process: u32) -> io::Result<u64> {
     memory(process).map(|memory| memory.resident)

@@ -1,0 +1,224 @@
+//! Questions to millions of facts: first and again, in files at hand and in a bucket that is far away, beside DataFusion
+//! over the same files in the same run.
+//!
+//! First means: nothing is known of any segment and nothing is kept of earlier answers; the files are in the system's
+//! memory. Again means: the same question to the same facts.
+
+mod datafusion;
+mod facts;
+mod far;
+mod questions;
+mod segments;
+mod told;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use epitaph_bucket::Bucket;
+use epitaph_facts::{Engine, EngineOptions, Snapshot};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    questions::{Ask, Asked},
+    segments::Made,
+};
+use crate::{error::BenchError, place::Place, process, progress::Progress, statistics::Sorted};
+
+pub(crate) const NAME: &str = "stats";
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Arguments {
+    /// How many facts.
+    #[arg(long, default_value_t = 10_000_000)]
+    facts: u64,
+    /// Facts of a segment.
+    #[arg(long, default_value_t = 1_000_000)]
+    segment_rows: u64,
+    /// How often each question is asked of an engine that knows nothing.
+    #[arg(long, default_value_t = 5)]
+    first: usize,
+    /// How often each question is asked again.
+    #[arg(long, default_value_t = 40)]
+    again: usize,
+    /// How many milliseconds each read of the far bucket waits; 0 leaves it out.
+    #[arg(long, default_value_t = 20)]
+    far_milliseconds: u64,
+    /// A Python that has the package `datafusion`; without one DataFusion is left out.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Leaves the facts where they are: the next run need not make them.
+    #[arg(long)]
+    keep: bool,
+    /// Only questions whose names contain this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// What one question took, in milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Times {
+    name: String,
+    first: Vec<f64>,
+    again: Vec<f64>,
+    far_first: Vec<f64>,
+    far_again: Vec<f64>,
+    /// What was read for the first answer.
+    bytes: u64,
+    datafusion: Vec<f64>,
+}
+
+/// All that was seen.
+struct Seen {
+    times: Vec<Times>,
+    facts: u64,
+    bytes: u64,
+    segments: usize,
+    /// The most memory that this process held while it asked.
+    peak: u64,
+    /// Why DataFusion is missing for a question, or at all.
+    missing: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchError> {
+    let made = segments::make(&place.data, arguments.facts, arguments.segment_rows)?;
+    let seen = ask_all(arguments, place, &made);
+    if !arguments.keep {
+        fs::remove_dir_all(&made.directory).map_err(BenchError::of_file(&made.directory))?;
+    }
+    let seen = seen?;
+    let mut records = place.results.records(NAME)?;
+    records.add(&place.machine)?;
+    seen.times.iter().try_for_each(|times| records.add(times))?;
+    let text = told::section(arguments, place, &seen);
+    place.results.keep_section(NAME, &text)?;
+    match told::missed(arguments, &seen) {
+        missed if missed.is_empty() => Ok(text),
+        missed => {
+            print!("{text}");
+            Err(BenchError::Unusable(format!("aims were missed: {}", missed.join("; "))))
+        }
+    }
+}
+
+fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, BenchError> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(BenchError::Own)?;
+    let snapshot = Snapshot {
+        segments: Arc::new(made.segments.clone()),
+        recent: Arc::default(),
+        signatures: Arc::new(facts::signatures()),
+    };
+    let mut asked = questions::questions(&made.one);
+    asked.retain(|asked| asked.name.contains(&arguments.only));
+    let near = Bucket::open(&made.location()?, 0)?;
+    let far = match arguments.far_milliseconds {
+        0 => None,
+        wait => Some(far::Far::start(&made.directory, Duration::from_millis(wait)).map_err(BenchError::Own)?),
+    };
+    read_once(&made.files())?;
+    process::forget_peak().map_err(BenchError::Own)?;
+    let progress = Progress::new(asked.len() as u64 + 1);
+    let mut times = Vec::new();
+    for asked in &asked {
+        progress.says(asked.name);
+        let scratch = place.scratch()?;
+        let turns = Turns { runtime: &runtime, asked, snapshot: &snapshot, scratch: scratch.path() };
+        let (first, again, bytes) = turns.take(&near, arguments.first, arguments.again)?;
+        let (far_first, far_again) = match &far {
+            None => Default::default(),
+            Some(far) => {
+                let (first, again, _) = turns.take(&far.bucket()?, arguments.first, arguments.again)?;
+                (first, again)
+            }
+        };
+        let name = asked.name.to_owned();
+        times.push(Times { name, first, again, far_first, far_again, bytes, datafusion: Vec::new() });
+        progress.step();
+    }
+    let peak = process::memory(std::process::id()).map_err(BenchError::Own)?.peak;
+    let missing = match &arguments.python {
+        None => vec!["DataFusion was not asked: --python names none".to_owned()],
+        Some(python) => {
+            progress.says("DataFusion");
+            datafusion::ask(python, made, &asked, arguments.first, &mut times)?
+        }
+    };
+    progress.step();
+    let (bytes, segments) = (made.bytes(), made.segments.len());
+    Ok(Seen { times, facts: arguments.facts, bytes, segments, peak, missing })
+}
+
+/// So that all files are in the system's memory, as far as they fit.
+fn read_once(directory: &Path) -> Result<(), BenchError> {
+    for entry in fs::read_dir(directory).map_err(BenchError::of_file(directory))? {
+        let path = entry.map_err(BenchError::of_file(directory))?.path();
+        let mut file = fs::File::open(&path).map_err(BenchError::of_file(&path))?;
+        std::io::copy(&mut file, &mut std::io::sink()).map_err(BenchError::of_file(&path))?;
+    }
+    Ok(())
+}
+
+/// One question, again and again.
+struct Turns<'a> {
+    runtime: &'a tokio::runtime::Runtime,
+    asked: &'a Asked,
+    snapshot: &'a Snapshot,
+    scratch: &'a Path,
+}
+
+impl Turns<'_> {
+    /// The milliseconds of first answers, those of answers when asked again, and the bytes of the first.
+    fn take(
+        &self,
+        bucket: &Bucket,
+        first: usize,
+        again: usize,
+    ) -> Result<(Vec<f64>, Vec<f64>, u64), BenchError> {
+        let mut bytes = 0;
+        let mut firsts = Vec::new();
+        let mut last = None;
+        for turn in 0..first.max(1) {
+            let directory = self.scratch.join(format!("partials-{turn}"));
+            let engine = Engine::new(bucket.clone(), &directory, &EngineOptions::default())?;
+            let (took, read) = self.ask(&engine)?;
+            firsts.push(took);
+            bytes = read;
+            last = Some((engine, directory));
+        }
+        let Some((engine, _)) = last else { return Ok((firsts, Vec::new(), bytes)) };
+        let agains = (0..again).map(|_| self.ask(&engine).map(|(took, _)| took)).collect::<Result<_, _>>()?;
+        Ok((firsts, agains, bytes))
+    }
+
+    /// The milliseconds that an answer took, and the bytes that were read.
+    fn ask(&self, engine: &Engine) -> Result<(f64, u64), BenchError> {
+        self.runtime.block_on(async {
+            let begun = Instant::now();
+            let (found, bytes) = match &self.asked.ask {
+                Ask::Question(question) => {
+                    let answer = engine.ask(question, self.snapshot).await?;
+                    (answer.totals.crashes > 0, answer.work.bytes)
+                }
+                Ask::Crashes(listing) => {
+                    (!engine.crashes(listing, 50, self.snapshot).await?.facts.is_empty(), 0)
+                }
+                Ask::Find(crash) => {
+                    (engine.find(&[*crash].into(), self.snapshot).await?.contains_key(crash), 0)
+                }
+            };
+            let took = begun.elapsed().as_secs_f64() * 1000.0;
+            match found {
+                true => Ok((took, bytes)),
+                false => Err(BenchError::Unusable(format!("nothing was found for {:?}", self.asked.name))),
+            }
+        })
+    }
+}
+
+fn p95(times: &[f64]) -> f64 {
+    Sorted::new(times.iter().copied()).p95()
+}
