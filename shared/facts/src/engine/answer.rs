@@ -15,11 +15,12 @@ use epitaph_crash_model::{ProjectId, SignatureId, Timestamp};
 use super::{
     beside::{self, Share},
     cache::Cache,
-    entry::{Entry, USERS_WITHIN, push_value, split_value},
+    entry::{Entry, push_value, split_value},
     group::value_text,
     merge::{Merge, Sorter, Stream},
     partial::{Partial, made_of},
     resolve::Signatures,
+    users::USERS_WITHIN,
 };
 use crate::{Answer, Column, Dimension, FactsError, Measures, Order, Part, Question, Row, Totals};
 

@@ -211,10 +211,8 @@ impl Engine {
             let ids = group.crashes(&self.shared.bucket, &Rows::of(group.rows(), &list)).await?;
             let found: Vec<(u32, Cursor)> = list
                 .into_iter()
-                .filter_map(|row| {
-                    let crash = ids.get(row as usize).copied().flatten()?;
-                    Some((row, Cursor { received: received(row), crash }))
-                })
+                .zip(ids)
+                .filter_map(|(row, crash)| Some((row, Cursor { received: received(row), crash: crash? })))
                 .filter(|(_, cursor)| after.is_none_or(|after| *cursor < after))
                 .collect();
             number_found += found.len();

@@ -2,16 +2,8 @@
 
 use std::cmp::Ordering;
 
-use datasketches::hll::{Coupon, HllSketch, HllType, HllUnion};
-
+use super::users::Distinct;
 use crate::version;
-
-/// The registers of a sketch of users are two to this power: 19 of 20 estimates are within 3.3 %.
-const SKETCH: u8 = 12;
-/// How far estimates of users may be off: twice the standard error, 1.04 by the root of 4096.
-pub(crate) const USERS_WITHIN: f64 = 0.0325;
-/// Fewer users than this are kept as they are; a sketch would do the same.
-const FEW: usize = 256;
 
 /// What was measured of some facts. Its key says which: empty for all, else the values of one or two dimensions.
 #[derive(Debug, Clone, Default)]
@@ -59,123 +51,6 @@ impl Entry {
 /// The order of releases: of versions, and of equal ones by their letters.
 pub(crate) fn earlier(left: &str, right: &str) -> Ordering {
     version::compare(left, right).then_with(|| left.cmp(right))
-}
-
-/// Distinct users. What it estimates depends on who they are only, not on the order or on how they were put together.
-#[derive(Clone)]
-pub(crate) enum Distinct {
-    Few(Vec<Coupon>),
-    Sketch(HllSketch),
-    Union(HllUnion),
-}
-
-impl Distinct {
-    /// Of these users, who may come more than once.
-    pub(crate) fn of(mut coupons: Vec<Coupon>) -> Self {
-        if coupons.len() > 4 * FEW {
-            return Self::sketch(&coupons).map_or(Self::Few(coupons), Self::Sketch);
-        }
-        coupons.sort_unstable();
-        coupons.dedup();
-        match coupons.len() {
-            ..=FEW => Self::Few(coupons),
-            _ => Self::sketch(&coupons).map_or(Self::Few(coupons), Self::Sketch),
-        }
-    }
-
-    fn sketch(coupons: &[Coupon]) -> Option<HllSketch> {
-        // It refuses other sizes than this one only.
-        let mut sketch = HllSketch::new(SKETCH, HllType::Hll8).ok()?;
-        coupons.iter().for_each(|coupon| sketch.update_with_coupon(*coupon));
-        Some(sketch)
-    }
-
-    pub(crate) fn absorb(&mut self, other: Distinct) {
-        let this = std::mem::replace(self, Distinct::Few(Vec::new()));
-        *self = match (this, other) {
-            (Distinct::Few(mut users), Distinct::Few(others)) => {
-                users.extend(others);
-                Self::of(users)
-            }
-            (Distinct::Few(users), other) | (other, Distinct::Few(users)) => {
-                let mut other = other;
-                other.add(&users);
-                other
-            }
-            (Distinct::Sketch(sketch), Distinct::Union(mut union))
-            | (Distinct::Union(mut union), Distinct::Sketch(sketch)) => {
-                union.update(&sketch);
-                Distinct::Union(union)
-            }
-            (Distinct::Sketch(sketch), Distinct::Sketch(other)) => match HllUnion::new(SKETCH) {
-                Ok(mut union) => {
-                    union.update(&sketch);
-                    union.update(&other);
-                    Distinct::Union(union)
-                }
-                Err(_) => Distinct::Sketch(sketch),
-            },
-            (Distinct::Union(mut union), Distinct::Union(other)) => {
-                union.update(&other.to_sketch(HllType::Hll8));
-                Distinct::Union(union)
-            }
-        };
-    }
-
-    fn add(&mut self, users: &[Coupon]) {
-        match self {
-            Distinct::Few(few) => few.extend(users),
-            Distinct::Sketch(sketch) => users.iter().for_each(|user| sketch.update_with_coupon(*user)),
-            Distinct::Union(union) => {
-                if let Some(sketch) = Self::sketch(users) {
-                    union.update(&sketch);
-                }
-            }
-        }
-    }
-
-    /// How many they are, about.
-    pub(crate) fn estimate(&self) -> u64 {
-        // Only this estimate is the same however the sketch came about.
-        let estimate = match self {
-            Distinct::Few(users) => Self::sketch(users).map_or(0.0, |sketch| sketch.composite_estimate()),
-            Distinct::Sketch(sketch) => sketch.composite_estimate(),
-            Distinct::Union(union) => union.composite_estimate(),
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an estimate of a number of people"
-        )]
-        let number = estimate.round().max(0.0) as u64;
-        number
-    }
-
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Distinct::Few(users) => Self::sketch(users).map(|sketch| sketch.serialize()).unwrap_or_default(),
-            Distinct::Sketch(sketch) => sketch.serialize(),
-            Distinct::Union(union) => union.to_sketch(HllType::Hll8).serialize(),
-        }
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        HllSketch::deserialize(bytes).ok().filter(|sketch| sketch.lg_config_k() == SKETCH).map(Self::Sketch)
-    }
-
-    fn memory(&self) -> usize {
-        match self {
-            Distinct::Few(users) => 64 + users.len() * 4,
-            Distinct::Sketch(sketch) => 128 + sketch.estimated_size(),
-            Distinct::Union(union) => 128 + union.estimated_size(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Distinct {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Distinct({})", self.estimate())
-    }
 }
 
 /// Appends a value to a key. Keys sort as their values do, one after the other, a missing value first; the key of some
@@ -226,30 +101,6 @@ mod tests {
         let mut key = Vec::new();
         values.iter().for_each(|value| push_value(&mut key, value.as_deref()));
         key
-    }
-
-    fn coupons(users: std::ops::Range<u64>) -> Vec<Coupon> {
-        users.map(Coupon::from_value).collect()
-    }
-
-    #[test]
-    fn users_are_counted_alike_however_they_were_put_together() {
-        for most in [1, 20, 300, 500, 5_000, 60_000] {
-            let whole = Distinct::of(coupons(0..most)).estimate();
-            let error = (whole as f64 - most as f64).abs() / most as f64;
-            assert!(error <= USERS_WITHIN, "{most}: {whole}");
-            for pieces in [2, 7, 40] {
-                let step = most.div_ceil(pieces);
-                let mut users = Distinct::of(Vec::new());
-                for piece in 0..pieces {
-                    // Each piece overlaps the next one.
-                    let of_piece = Distinct::of(coupons(piece * step..((piece + 2) * step).min(most)));
-                    let stored = Distinct::from_bytes(&of_piece.to_bytes()).unwrap();
-                    users.absorb(if piece % 2 == 0 { stored } else { of_piece });
-                }
-                assert_eq!(users.estimate(), whole, "{most} in {pieces}");
-            }
-        }
     }
 
     proptest! {

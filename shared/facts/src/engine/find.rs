@@ -60,19 +60,14 @@ impl Engine {
         Ok(known)
     }
 
-    /// Facts of some rows of a row group.
-    pub(super) async fn facts_at(
-        &self,
-        group: &RowGroup,
-        mut rows: Vec<u32>,
-    ) -> Result<Vec<Fact>, FactsError> {
-        rows.sort_unstable();
+    /// Facts of some rows of a row group, in the order of rows.
+    pub(super) async fn facts_at(&self, group: &RowGroup, rows: Vec<u32>) -> Result<Vec<Fact>, FactsError> {
         let wanted = Rows::of(group.rows(), &rows);
         let whole = group.facts(&self.shared.bucket, &wanted).await?;
         let segment = Arc::clone(&group.segment);
         in_background(move || {
             let wrong = || FactsError::of_segment(&segment.name, "a row is no fact");
-            rows.iter().map(|row| whole.fact(*row as usize).ok_or_else(wrong)).collect()
+            (0..whole.len()).map(|index| whole.fact(index).ok_or_else(wrong)).collect()
         })
         .await
     }
@@ -115,10 +110,8 @@ impl Engine {
         }
         let ids = group.crashes(&self.shared.bucket, &rows).await?;
         let is_wanted = |crash: &CrashId| wanted.binary_search(crash.as_bytes()).is_ok();
-        let found = rows.list().into_iter().filter_map(|row| {
-            let crash = ids.get(row as usize).copied().flatten().filter(is_wanted)?;
-            Some((row, crash))
-        });
+        let found = rows.list().into_iter().zip(ids);
+        let found = found.filter_map(|(row, crash)| Some((row, crash.filter(is_wanted)?)));
         let found = found.collect();
         Ok((group, found))
     }

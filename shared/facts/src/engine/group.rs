@@ -8,13 +8,14 @@ use std::{borrow::Cow, collections::BTreeSet, io::Write};
 use serde::Serialize;
 
 use super::{
-    entry::{Distinct, Entry, earlier, push_value},
+    entry::{Entry, earlier, push_value},
     partial::PartialWriter,
     select,
+    users::{Coupon, Distinct, coupon_of},
 };
 use crate::{
     Bucket, Column, Dimension, FactsError, Measures, UPTIME_CLASSES,
-    segment::{Coded, Codes, Field, Rows, Table, Users, Values},
+    segment::{Coded, Codes, Field, Rows, Table, Values},
 };
 
 /// Up to so many pairs of values are counted in a plain array.
@@ -43,7 +44,7 @@ impl Shape {
         let measures = self.measures;
         fields.extend(measures.seen.then_some(Field::Received));
         fields.extend(measures.releases.then_some(Field::Column(Column::Release)));
-        fields.extend(measures.users.then_some(Field::Users));
+        fields.extend(measures.users.then_some(Field::Column(Column::User)));
         fields
     }
 }
@@ -325,7 +326,8 @@ impl<'a> Measured<'a> {
             groups.releases = of_groups;
         }
         if self.measures.users {
-            groups.users = self.table.users().map(|users| OfGroups::new(users, rows, codes, number));
+            let users = self.table.coded(&Field::Column(Column::User));
+            groups.users = users.map(|users| OfGroups::new(users, rows, codes, number));
         }
         groups
     }
@@ -340,7 +342,7 @@ struct Groups<'a> {
     /// Places in the order of releases.
     releases: Vec<(u32, u32)>,
     releases_known: Option<&'a Releases<'a>>,
-    users: Option<OfGroups<'a>>,
+    users: Option<OfGroups>,
 }
 
 impl Groups<'_> {
@@ -356,25 +358,24 @@ impl Groups<'_> {
                 .releases
                 .get(group)
                 .and_then(|(first, last)| Some((release(*first)?, release(*last)?))),
-            users: self.users.as_mut().map(|users| Box::new(users.distinct(group))),
+            users: self.users.as_ref().map(|users| Box::new(users.distinct(group))),
         }
     }
 }
 
 /// The users of each group, one group after the other.
-struct OfGroups<'a> {
-    users: &'a Users,
-    codes: Vec<u32>,
+struct OfGroups {
+    coupons: Vec<Coupon>,
     /// Where each group's begin; one more than there are groups.
     starts: Vec<u32>,
 }
 
-impl<'a> OfGroups<'a> {
-    fn new(users: &'a Users, rows: &Rows, groups: &Codes, number: usize) -> Self {
-        let none = users.coupons.len();
+impl OfGroups {
+    fn new(users: &Coded, rows: &Rows, groups: &Codes, number: usize) -> Self {
+        let none = users.values.none();
         let mut starts = vec![0_u32; number + 1];
         each_code(rows, groups, |row, group| {
-            let has = (users.codes.at(row) as usize) < none;
+            let has = users.codes.at(row) < none;
             if let Some(count) = starts.get_mut(group + 1).filter(|_| has) {
                 *count += 1;
             }
@@ -384,26 +385,23 @@ impl<'a> OfGroups<'a> {
             sum += *start;
             *start = sum;
         }
-        let mut codes = vec![0; sum as usize];
+        let mut coupons = vec![0; sum as usize];
         let mut next = starts.clone();
         each_code(rows, groups, |row, group| {
-            let code = users.codes.at(row);
-            if let Some(place) = next.get_mut(group).filter(|_| (code as usize) < none) {
-                if let Some(to) = codes.get_mut(*place as usize) {
-                    *to = code;
+            let Some(user) = users.value_at(row) else { return };
+            if let Some(place) = next.get_mut(group) {
+                if let Some(to) = coupons.get_mut(*place as usize) {
+                    *to = coupon_of(user);
                 }
                 *place += 1;
             }
         });
-        Self { users, codes, starts }
+        Self { coupons, starts }
     }
 
-    fn distinct(&mut self, group: usize) -> Distinct {
+    fn distinct(&self, group: usize) -> Distinct {
         let start = |group: usize| self.starts.get(group).map_or(0, |start| *start as usize);
-        let codes = self.codes.get(start(group)..start(group + 1)).unwrap_or_default();
-        Distinct::of(
-            codes.iter().filter_map(|code| self.users.coupons.get(*code as usize)).copied().collect(),
-        )
+        Distinct::of(self.coupons.get(start(group)..start(group + 1)).unwrap_or_default().to_vec())
     }
 }
 

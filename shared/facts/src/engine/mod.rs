@@ -23,6 +23,7 @@ mod resolve;
 mod scan;
 mod select;
 mod spans;
+mod users;
 
 use std::{
     path::Path,

@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::entry::{Distinct, Entry};
+use super::{entry::Entry, users::Distinct};
 use crate::FactsError;
 
 const MAGIC: [u8; 8] = *b"EPFACTS1";

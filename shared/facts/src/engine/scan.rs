@@ -266,7 +266,7 @@ impl Engine {
             ),
             None => (period == Period::ALWAYS, false),
         };
-        if outside {
+        if outside || test.excludes(group) {
             return Ok((table, Rows::none(group.rows())));
         }
         let mut fields = test.fields();

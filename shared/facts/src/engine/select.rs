@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Column, Comparison, Filter, Pattern,
     like::Like,
-    segment::{Coded, Codes, Field, Rows, Table},
+    segment::{Coded, Codes, Field, RowGroup, Rows, Table},
     version,
 };
 
@@ -35,6 +35,29 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
+    /// Whether it asks for more than whether there is a value.
+    fn asks_for_value(&self) -> bool {
+        match self {
+            Condition::Has => false,
+            Condition::OneOf { .. } | Condition::Compare(..) => true,
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(Self::asks_for_value),
+            Condition::Not(part) => part.asks_for_value(),
+        }
+    }
+
+    /// Whether neither a value from `lowest` to `highest` nor a missing one can pass.
+    fn excludes(&self, (lowest, highest): (&[u8], &[u8])) -> bool {
+        match self {
+            Condition::OneOf { exactly, like } => {
+                let outside = |value: &String| value.as_bytes() < lowest || value.as_bytes() > highest;
+                like.is_empty() && exactly.iter().all(outside)
+            }
+            Condition::All(parts) => parts.iter().any(|part| part.excludes((lowest, highest))),
+            Condition::Any(parts) => parts.iter().all(|part| part.excludes((lowest, highest))),
+            Condition::Has | Condition::Compare(..) | Condition::Not(_) => false,
+        }
+    }
+
     pub(crate) fn holds(&self, value: Option<&str>) -> bool {
         match self {
             Condition::Has => value.is_some(),
@@ -120,6 +143,19 @@ impl Test {
         test(all)
     }
 
+    /// Whether no row of a row group can pass, as its index tells.
+    pub(crate) fn excludes(&self, group: &RowGroup) -> bool {
+        match self {
+            Self::Always(is) => !is,
+            Self::Column(field, condition) => {
+                group.bounds(field).is_some_and(|bounds| condition.excludes(bounds))
+            }
+            Self::All(parts) => parts.iter().any(|part| part.excludes(group)),
+            Self::Any(parts) => parts.iter().all(|part| part.excludes(group)),
+            Self::Not(_) => false,
+        }
+    }
+
     /// What must be read to ask.
     pub(crate) fn fields(&self) -> BTreeSet<Field> {
         let mut fields = BTreeSet::new();
@@ -173,20 +209,28 @@ impl Test {
 }
 
 fn rows_where(total: usize, field: &Field, coded: &Coded, condition: &Condition) -> Rows {
+    let whole = |is: bool| if is { Rows::all(total) } else { Rows::none(total) };
+    let none = coded.values.none();
+    if !condition.asks_for_value() {
+        let (present, missing) = (condition.holds(Some("")), condition.holds(None));
+        let holds = |code: u32| if code < none { present } else { missing };
+        return match &coded.codes {
+            _ if present == missing => whole(present),
+            Codes::Same(code) => whole(holds(*code)),
+            Codes::Each(codes) => Rows::with_codes(codes, holds),
+        };
+    }
     let holds = |code: u32| {
         let text = coded.values.get(code).map(|value| text_of(field, value));
         condition.holds(text.as_deref())
     };
-    let whole = |is: bool| if is { Rows::all(total) } else { Rows::none(total) };
     match &coded.codes {
         Codes::Same(code) => whole(holds(*code)),
         Codes::Each(codes) => {
-            let truth: Vec<bool> = (0..=coded.values.none()).map(holds).collect();
+            let truth: Vec<bool> = (0..=none).map(holds).collect();
             match truth.first().filter(|first| truth.iter().all(|other| other == *first)) {
                 Some(all) => whole(*all),
-                None => Rows::that(total, |row| {
-                    codes.get(row).and_then(|code| truth.get(*code as usize)).copied().unwrap_or_default()
-                }),
+                None => Rows::with_codes(codes, |code| truth.get(code as usize).copied().unwrap_or_default()),
             }
         }
     }

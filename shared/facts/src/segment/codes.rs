@@ -5,21 +5,34 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use indexmap::IndexSet;
 
+use super::Rows;
+
 /// A list of values, each some bytes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Values {
     bytes: Bytes,
+    places: Places,
+}
+
+#[derive(Debug, Clone)]
+enum Places {
     /// Where each begins, and its length.
-    spans: Vec<(u32, u32)>,
+    Each(Vec<(u32, u32)>),
+    /// All are as long: the length, and how many there are.
+    Same { width: u32, number: u32 },
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::Each(Vec::new())
+    }
 }
 
 impl Values {
     /// Values that each take `width` bytes; as many as fit.
     pub(crate) fn fixed(bytes: Bytes, width: u32) -> Self {
-        let number = bytes.len() / width.max(1) as usize;
-        let spans =
-            (0..u32::try_from(number).unwrap_or_default()).map(|index| (index * width, width)).collect();
-        Self { bytes, spans }
+        let number = small(bytes.len() / width.max(1) as usize);
+        Self { bytes, places: Places::Same { width, number } }
     }
 
     /// Values that each have their length before them, in four bytes. `None` when they are not so.
@@ -32,7 +45,7 @@ impl Values {
             at = start.checked_add(length as usize).filter(|end| *end <= bytes.len())?;
             spans.push((u32::try_from(start).ok()?, length));
         }
-        Some(Self { bytes, spans })
+        Some(Self { bytes, places: Places::Each(spans) })
     }
 
     pub(crate) fn from_texts<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
@@ -43,21 +56,27 @@ impl Values {
             spans.push((small(bytes.len()), small(text.len())));
             bytes.extend_from_slice(text);
         }
-        Self { bytes: bytes.into(), spans }
+        Self { bytes: bytes.into(), places: Places::Each(spans) }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+        self.none() as usize
     }
 
     /// The code of rows without a value: the first that is no value's.
     pub(crate) fn none(&self) -> u32 {
-        small(self.spans.len())
+        match &self.places {
+            Places::Each(spans) => small(spans.len()),
+            Places::Same { number, .. } => *number,
+        }
     }
 
     /// The value of a code; `None` for rows without one.
     pub(crate) fn get(&self, code: u32) -> Option<&[u8]> {
-        let (start, length) = *self.spans.get(code as usize)?;
+        let (start, length) = match &self.places {
+            Places::Each(spans) => *spans.get(code as usize)?,
+            Places::Same { width, number } => (code < *number).then(|| (code * width, *width))?,
+        };
         self.bytes.get(start as usize..start as usize + length as usize)
     }
 
@@ -120,16 +139,21 @@ impl Coded {
         rows: impl Iterator<Item = Option<i64>>,
         write: impl Fn(i64) -> V,
     ) -> Self {
-        let mut known: HashMap<i64, u32> = HashMap::new();
+        // Most numbers are small: the code of each of these, or the highest number where it has none yet.
+        let mut small_ones = vec![u32::MAX; SMALL];
+        let mut others: HashMap<i64, u32> = HashMap::new();
         let mut numbers = Vec::new();
         let mut codes: Vec<u32> = rows
             .map(|number| {
-                number.map_or(u32::MAX, |number| {
-                    *known.entry(number).or_insert_with(|| {
-                        numbers.push(number);
-                        small(numbers.len() - 1)
-                    })
-                })
+                let Some(number) = number else { return u32::MAX };
+                let next = small(numbers.len());
+                let known = usize::try_from(number).ok().and_then(|number| small_ones.get_mut(number));
+                let code = known.unwrap_or_else(|| others.entry(number).or_insert(u32::MAX));
+                if *code == u32::MAX {
+                    *code = next;
+                    numbers.push(number);
+                }
+                *code
             })
             .collect();
         let values = Values::from_texts(numbers.into_iter().map(write));
@@ -137,10 +161,25 @@ impl Coded {
         Self { values, codes: Codes::Each(codes) }
     }
 
+    /// The column of these rows only, one behind the other.
+    pub(crate) fn only(self, rows: &Rows) -> Self {
+        if rows.is_all() {
+            return self;
+        }
+        let mut interned = Interned::default();
+        rows.for_each(|row| {
+            interned.push(self.value_at(row));
+        });
+        interned.coded()
+    }
+
     pub(crate) fn value_at(&self, row: usize) -> Option<&[u8]> {
         self.values.get(self.codes.at(row))
     }
 }
+
+/// Numbers below this are told apart by a table.
+const SMALL: usize = 1 << 16;
 
 fn settle(codes: &mut [u32], none: u32) {
     codes.iter_mut().for_each(|code| *code = (*code).min(none));

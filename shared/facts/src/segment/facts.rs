@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use epitaph_bucket::Bucket;
 use epitaph_crash_model::{CrashId, Fact, ProjectId, SignatureId, Timestamp};
-use parquet::data_type::FixedLenByteArrayType;
 
 use super::{
     Coded, RowGroup, Rows,
@@ -14,10 +13,11 @@ use super::{
 };
 use crate::FactsError;
 
-/// The columns of whole facts, decoded for some rows of a row group.
+/// The columns of whole facts, of the rows of a row group that are wanted, one behind the other.
 #[derive(Debug)]
 pub(crate) struct FactRows {
     project: ProjectId,
+    number: usize,
     received: Vec<i64>,
     occurred: Vec<i64>,
     crashes: Vec<Option<CrashId>>,
@@ -35,7 +35,7 @@ pub(crate) struct FactRows {
 }
 
 impl RowGroup {
-    /// The crash of each row that is wanted.
+    /// The crash of each row that is wanted, one behind the other.
     pub(crate) async fn crashes(
         &self,
         bucket: &Bucket,
@@ -50,13 +50,10 @@ impl RowGroup {
     fn ids(&self, fetched: &Fetched, rows: &Rows) -> Result<Vec<Option<CrashId>>, PageError> {
         let (leaf, chunk) =
             self.column(fetched, schema::CRASH).ok_or(PageError::Shape("there are no crash ids"))?;
-        let (ids, _) = page::typed::<FixedLenByteArrayType>(&leaf, chunk, rows)?;
-        let mut crashes = vec![None; ids.len()];
-        rows.for_each(|row| {
-            if let (Some(crash), Some(id)) = (crashes.get_mut(row), ids.get(row)) {
-                *crash = id.data().try_into().ok().and_then(CrashId::from_bytes);
-            }
-        });
+        let ids = page::sixteens(&leaf, chunk, rows)?;
+        let crash = |row| ids.value_at(row)?.try_into().ok().and_then(CrashId::from_bytes);
+        let mut crashes = Vec::with_capacity(rows.count());
+        rows.for_each(|row| crashes.push(crash(row)));
         Ok(crashes)
     }
 
@@ -75,24 +72,36 @@ impl RowGroup {
 
     fn whole(&self, fetched: &Fetched, rows: &Rows) -> Result<FactRows, PageError> {
         let column = |name| self.column(fetched, name).ok_or(PageError::Shape("a column is missing"));
-        let numbers = |name| column(name).and_then(|(leaf, chunk)| page::numbers(&leaf, chunk, rows));
-        let truths = |name| column(name).and_then(|(leaf, chunk)| page::truths(&leaf, chunk, rows));
-        let entries = |name| column(name).and_then(|(leaf, chunk)| page::entries(&leaf, chunk, rows));
-        let text = |column: &crate::Column| self.coded(fetched, column.as_str(), rows);
-        let tag = |name: &str| Ok((name.to_owned(), self.coded(fetched, &schema::tag_column(name), rows)?));
+        // Of each column what is not wanted goes before the next one is decoded: it takes the same memory.
+        let numbers = |name| {
+            let (leaf, chunk) = column(name)?;
+            page::numbers(&leaf, chunk, rows).map(|(numbers, has)| (rows.of_all(numbers), rows.of_all(has)))
+        };
+        let truths = |name| {
+            let (leaf, chunk) = column(name)?;
+            page::truths(&leaf, chunk, rows).map(|(truths, has)| (rows.of_all(truths), rows.of_all(has)))
+        };
+        let entries = |name| {
+            let (leaf, chunk) = column(name)?;
+            page::entries(&leaf, chunk, rows).map(|entries| entries.only(rows))
+        };
+        let coded = |name: &str| self.coded(fetched, name, rows).map(|coded| coded.only(rows));
+        let text = |column: &crate::Column| coded(column.as_str());
+        let tag = |name: &str| Ok((name.to_owned(), coded(&schema::tag_column(name))?));
         Ok(FactRows {
             project: self.segment.project,
+            number: rows.count(),
             received: numbers(schema::RECEIVED)?.0,
             occurred: numbers(schema::OCCURRED)?.0,
             crashes: self.ids(fetched, rows)?,
-            weights: self.coded(fetched, schema::WEIGHT, rows)?,
-            signatures: self.coded(fetched, schema::SIGNATURE, rows)?,
-            kinds: self.coded(fetched, schema::KIND, rows)?,
+            weights: coded(schema::WEIGHT)?,
+            signatures: coded(schema::SIGNATURE)?,
+            kinds: coded(schema::KIND)?,
             texts: TEXTS.iter().map(text).collect::<Result<_, _>>()?,
             unreadable: truths(schema::UNREADABLE)?.0,
             foreground: truths(schema::FOREGROUND)?,
             uptimes: numbers(schema::UPTIME)?,
-            users: self.users(fetched, rows)?,
+            users: self.users(fetched, rows)?.only(rows),
             tags: self.footer.promoted().map(tag).collect::<Result<_, PageError>>()?,
             other_names: entries(schema::TAG_NAMES)?,
             other_values: entries(schema::TAG_VALUES)?,
@@ -101,7 +110,12 @@ impl RowGroup {
 }
 
 impl FactRows {
-    /// The fact of a row that was wanted; `None` where it makes no sense.
+    /// How many rows were wanted.
+    pub(crate) fn len(&self) -> usize {
+        self.number
+    }
+
+    /// The fact of one of the rows that were wanted, by its number among these; `None` where it makes no sense.
     pub(crate) fn fact(&self, row: usize) -> Option<Fact> {
         let text =
             |coded: &Coded| coded.value_at(row).map(|bytes| String::from_utf8_lossy(bytes).into_owned());

@@ -2,11 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use datasketches::hll::Coupon;
 use epitaph_crash_model::Fact;
 
 use super::{
-    Coded, Codes,
+    Coded,
     schema::{text_of, user_bytes},
 };
 use crate::{Column, Dimension};
@@ -18,8 +17,6 @@ pub(crate) enum Field {
     Received,
     /// How many reports a crash stands for: four bytes, the lowest first.
     Weight,
-    /// Users, ready to be counted.
-    Users,
     /// Signatures and users are 16 bytes, all else is text.
     Column(Column),
     Tag(String),
@@ -41,26 +38,6 @@ impl Field {
 pub(crate) enum FieldData {
     Coded(Coded),
     Received(Vec<i64>),
-    Users(Users),
-}
-
-/// Users: what a sketch takes of each, and the code of each row's.
-#[derive(Debug)]
-pub(crate) struct Users {
-    pub(crate) coupons: Vec<Coupon>,
-    pub(crate) codes: Codes,
-}
-
-impl Users {
-    pub(super) fn of(coded: Coded) -> Self {
-        Self { coupons: coded.values.iter().map(coupon_of).collect(), codes: coded.codes }
-    }
-}
-
-/// What a sketch takes of a user. The hash of a user is 16 bytes as good as random.
-fn coupon_of(user: &[u8]) -> Coupon {
-    let number: [u8; 16] = user.try_into().unwrap_or_default();
-    Coupon::from_value(u128::from_le_bytes(number))
 }
 
 /// Some columns of some rows, which are sorted by the time of receipt.
@@ -105,13 +82,6 @@ impl Table {
             _ => &[],
         }
     }
-
-    pub(crate) fn users(&self) -> Option<&Users> {
-        match self.fields.get(&Field::Users)? {
-            FieldData::Users(users) => Some(users),
-            _ => None,
-        }
-    }
 }
 
 fn data_of(facts: &[&Fact], field: &Field) -> FieldData {
@@ -124,7 +94,6 @@ fn data_of(facts: &[&Fact], field: &Field) -> FieldData {
             let bytes = |weight: i64| u32::try_from(weight).unwrap_or(u32::MAX).to_le_bytes();
             FieldData::Coded(Coded::of_numbers(weights, bytes))
         }
-        Field::Users => FieldData::Users(Users::of(Coded::of(facts.iter().map(|fact| user_bytes(fact))))),
         Field::Column(Column::User) => FieldData::Coded(Coded::of(facts.iter().map(|fact| user_bytes(fact)))),
         Field::Column(Column::Uptime) => {
             let seconds =

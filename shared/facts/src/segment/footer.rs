@@ -93,6 +93,15 @@ impl Footer {
         }
     }
 
+    /// All values of a column of texts lie between these; rows may lack one.
+    pub(crate) fn bounds(&self, group: usize, column: &str) -> Option<(&[u8], &[u8])> {
+        let leaf = self.leaf_named(column)?;
+        match self.metadata.row_group(group).column(leaf).statistics()? {
+            Statistics::ByteArray(known) => Some((known.min_bytes_opt()?, known.max_bytes_opt()?)),
+            _ => None,
+        }
+    }
+
     /// The rows of a row group that may hold one of these crashes, which are in ascending order.
     pub(crate) fn rows_of_crashes(&self, group: usize, crashes: &[[u8; 16]]) -> Option<Rows> {
         let number = self.leaf_named(schema::CRASH)?;

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::{
     codes::{Coded, Codes, Values},
     facts::{FactRows, in_background},
-    fields::{Field, FieldData, Table, Users},
+    fields::{Field, FieldData, Table},
     footer::{Footer, Footers},
     read::RowGroup,
     rows::Rows,

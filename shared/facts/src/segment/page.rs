@@ -230,7 +230,7 @@ pub(super) fn truths(
 }
 
 /// Each row's value, and whether it has one.
-pub(super) fn typed<T: DataType>(
+fn typed<T: DataType>(
     leaf: &Leaf<'_>,
     chunk: &Arc<Chunk>,
     wanted: &Rows,
@@ -294,6 +294,19 @@ pub(super) struct Entries {
 }
 
 impl Entries {
+    /// Those of these rows only, one behind the other.
+    pub(super) fn only(self, rows: &Rows) -> Self {
+        if rows.is_all() {
+            return self;
+        }
+        let (mut codes, mut starts) = (Vec::new(), vec![0]);
+        rows.for_each(|row| {
+            codes.extend(self.codes.get(self.range_of(row)).into_iter().flatten());
+            starts.push(u32::try_from(codes.len()).unwrap_or(u32::MAX));
+        });
+        Self { values: self.values, codes, starts }
+    }
+
     /// Which entries a row has.
     pub(super) fn range_of(&self, row: usize) -> std::ops::Range<usize> {
         let start = |row: usize| self.starts.get(row).map_or(0, |start| *start as usize);

@@ -9,7 +9,7 @@ use std::{
 use epitaph_bucket::Bucket;
 
 use super::{
-    Coded, Codes, Field, FieldData, Footer, Rows, Segment, Table, Users,
+    Coded, Codes, Field, FieldData, Footer, Rows, Segment, Table,
     chunk::Chunk,
     fields,
     page::{self, PageError},
@@ -35,6 +35,15 @@ pub(crate) struct Fetched {
 impl RowGroup {
     pub(crate) fn rows(&self) -> usize {
         self.footer.rows(self.number)
+    }
+
+    /// The values of a field lie between these two, as the index tells; `None` where it does not.
+    pub(crate) fn bounds(&self, field: &Field) -> Option<(&[u8], &[u8])> {
+        match field {
+            Field::Column(column) => self.footer.bounds(self.number, column.as_str()),
+            Field::Tag(name) => self.footer.bounds(self.number, &schema::tag_column(name)),
+            Field::Received | Field::Weight => None,
+        }
     }
 
     /// The bytes that a fetch of some fields asks for.
@@ -86,7 +95,7 @@ impl RowGroup {
             match field {
                 Field::Received => add(schema::RECEIVED),
                 Field::Weight => add(schema::WEIGHT),
-                Field::Users | Field::Column(Column::User) => add(schema::USER),
+                Field::Column(Column::User) => add(schema::USER),
                 Field::Column(Column::Issue) => add(schema::SIGNATURE),
                 Field::Column(Column::Uptime) => add(schema::UPTIME),
                 // One project has a segment to itself.
@@ -124,7 +133,6 @@ impl RowGroup {
                 Some((leaf, chunk)) => page::numbers(&leaf, chunk, rows)?.0,
                 None => return Err(PageError::Shape("there is no time of receipt")),
             }),
-            Field::Users => FieldData::Users(Users::of(self.users(fetched, rows)?)),
             Field::Column(Column::User) => FieldData::Coded(self.users(fetched, rows)?),
             Field::Weight => FieldData::Coded(self.coded(fetched, schema::WEIGHT, rows)?),
             Field::Column(Column::Project) => {

@@ -29,6 +29,13 @@ impl Rows {
         Self { total, bits: Some((0..total.div_ceil(64)).map(word).collect()) }
     }
 
+    /// Those with codes for which `holds`; there are as many codes as rows.
+    pub(crate) fn with_codes(codes: &[u32], holds: impl Fn(u32) -> bool) -> Self {
+        let word =
+            |codes: &[u32]| codes.iter().rev().fold(0_u64, |word, code| word << 1 | u64::from(holds(*code)));
+        Self { total: codes.len(), bits: Some(codes.chunks(64).map(word).collect()) }
+    }
+
     pub(crate) fn range(total: usize, range: Range<usize>) -> Self {
         if range.start == 0 && range.end >= total {
             return Self::all(total);
@@ -111,6 +118,16 @@ impl Rows {
             *word &= (1 << last) - 1;
         }
         Self { total: self.total, bits: Some(bits) }
+    }
+
+    /// Of what all rows have, that of these.
+    pub(crate) fn of_all<T: Copy>(&self, all: Vec<T>) -> Vec<T> {
+        if self.is_all() {
+            return all;
+        }
+        let mut these = Vec::with_capacity(self.count());
+        self.for_each(|row| these.extend(all.get(row).copied()));
+        these
     }
 
     /// Calls `see` with each, ascending.
