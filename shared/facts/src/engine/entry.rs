@@ -50,6 +50,9 @@ impl Entry {
 
 /// The order of releases: of versions, and of equal ones by their letters.
 pub(crate) fn earlier(left: &str, right: &str) -> Ordering {
+    if left == right {
+        return Ordering::Equal;
+    }
     version::compare(left, right).then_with(|| left.cmp(right))
 }
 
@@ -58,12 +61,14 @@ pub(crate) fn earlier(left: &str, right: &str) -> Ordering {
 pub(crate) fn push_value(key: &mut Vec<u8>, value: Option<&[u8]>) {
     let Some(value) = value else { return key.push(0) };
     key.push(1);
-    for byte in value {
-        key.push(*byte);
-        if *byte == 0 {
-            key.push(0xff);
-        }
+    let mut rest = value;
+    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+        let (before, behind) = rest.split_at(zero + 1);
+        key.extend_from_slice(before);
+        key.push(0xff);
+        rest = behind;
     }
+    key.extend_from_slice(rest);
     key.push(0);
 }
 

@@ -57,11 +57,14 @@ pub(crate) fn write<W: Write>(
     writer: &mut PartialWriter<W>,
 ) -> Result<(), FactsError> {
     let weights = Weights::of(table);
-    let mut measured = Measured::new(table, rows, shape.measures, &weights);
-    writer.push(&measured.all())?;
-    let Some(first) = shape.group_by.first() else { return writer.begin_parts() };
-    let axis = Axis::of(table, rows, first);
-    let mut groups = measured.groups(&axis);
+    let measured = Measured::new(table, rows, shape.measures, &weights);
+    let axis =
+        shape.group_by.first().map_or_else(|| Axis::of_all(rows), |first| Axis::of(table, rows, first));
+    let groups = measured.groups(&axis);
+    writer.push(&groups.all())?;
+    if shape.group_by.is_empty() {
+        return writer.begin_parts();
+    }
     for code in &axis.order {
         let mut entry = groups.entry(*code);
         push_value(&mut entry.key, axis.coded.values.get(*code));
@@ -97,6 +100,12 @@ impl<'a> Axis<'a> {
         let mut order: Vec<u32> = (0..=coded.values.none()).filter(has).collect();
         order.sort_unstable_by(|a, b| coded.values.get(*a).cmp(&coded.values.get(*b)));
         Self { coded, rows: counts, order }
+    }
+
+    /// All rows have the same.
+    fn of_all(rows: &Rows) -> Self {
+        let number = u32::try_from(rows.count()).unwrap_or(u32::MAX);
+        Self { coded: Cow::Owned(Coded::missing()), rows: vec![number], order: vec![0] }
     }
 
     /// The place of each code in the order.
@@ -266,6 +275,10 @@ impl<'a> Releases<'a> {
         Some(Self { coded, ranks, order })
     }
 
+    fn rank_at(&self, row: usize) -> Option<u32> {
+        self.ranks.get(self.coded.codes.at(row) as usize).copied()
+    }
+
     fn text(&self, rank: u32) -> Option<String> {
         let value = self.coded.values.get(*self.order.get(rank as usize)?)?;
         Some(String::from_utf8_lossy(value).into_owned())
@@ -278,87 +291,105 @@ impl<'a> Measured<'a> {
         Self { table, rows, measures, weights, releases }
     }
 
-    /// Of all rows: the one group of a column in which all are the same.
-    fn all(&mut self) -> Entry {
-        let same = Cow::Owned(Coded::missing());
-        let rows = vec![u32::try_from(self.rows.count()).unwrap_or(u32::MAX)];
-        self.groups(&Axis { coded: same, rows, order: vec![0] }).entry(0)
+    fn groups(&self, axis: &'a Axis<'_>) -> Groups<'_> {
+        let users = self.measures.users.then(|| self.table.coded(&Field::Column(Column::User))).flatten();
+        Groups {
+            measured: self,
+            crashes: &axis.rows,
+            seen: self.seen(axis),
+            users: users.map(|users| OfGroups::new(users, self.rows, axis)),
+        }
     }
 
-    fn groups(&self, axis: &Axis<'_>) -> Groups<'_> {
-        let (rows, codes, number) = (self.rows, &axis.coded.codes, axis.rows.len());
-        let mut groups = Groups { releases_known: self.releases.as_ref(), ..Groups::default() };
-        groups.crashes.clone_from(&axis.rows);
-        groups.counts = match self.weights {
-            Weights::Same(weight) => axis.rows.iter().map(|rows| u64::from(*rows) * weight).collect(),
-            Weights::Each { .. } => {
-                let mut counts = vec![0_u64; number];
-                each_code(rows, codes, |row, code| {
-                    if let Some(count) = counts.get_mut(code) {
-                        *count += self.weights.at(row);
-                    }
-                });
-                counts
-            }
+    /// What single rows tell of each group, where they tell more than how many they are.
+    fn seen(&self, axis: &Axis<'_>) -> Vec<Seen> {
+        let weight = match self.weights {
+            Weights::Same(weight) => Some(*weight),
+            Weights::Each { .. } => None,
         };
-        if self.measures.seen {
-            // Rows are sorted by time: the first and the last row of each.
-            let received = self.table.received();
-            let mut seen = vec![(u32::MAX, 0); number];
-            each_code(rows, codes, |row, code| {
-                if let Some((first, last)) = seen.get_mut(code) {
-                    *last = u32::try_from(row).unwrap_or(u32::MAX);
-                    *first = (*last).min(*first);
-                }
-            });
-            let moment = |row: u32| received.get(row as usize).copied();
-            groups.seen = seen.iter().map(|(first, last)| Some((moment(*first)?, moment(*last)?))).collect();
+        let count = |rows: &u32| weight.map_or(0, |weight| weight * u64::from(*rows));
+        let mut seen: Vec<Seen> =
+            axis.rows.iter().map(|rows| Seen { count: count(rows), ..Seen::default() }).collect();
+        if weight.is_some() && !self.measures.seen && self.releases.is_none() {
+            return seen;
         }
-        if let Some(releases) = &self.releases {
-            let mut of_groups = vec![(u32::MAX, 0); number];
-            each_code(rows, codes, |row, code| {
-                let rank = releases.ranks.get(releases.coded.codes.at(row) as usize);
-                if let (Some((first, last)), Some(rank)) = (of_groups.get_mut(code), rank) {
-                    *first = (*rank).min(*first);
-                    *last = (*rank).max(*last);
-                }
-            });
-            groups.releases = of_groups;
-        }
-        if self.measures.users {
-            let users = self.table.coded(&Field::Column(Column::User));
-            groups.users = users.map(|users| OfGroups::new(users, rows, codes, number));
-        }
-        groups
+        each_code(self.rows, &axis.coded.codes, |row, code| {
+            let Some(group) = seen.get_mut(code) else { return };
+            if weight.is_none() {
+                group.count += self.weights.at(row);
+            }
+            // Rows are sorted by time.
+            group.last = u32::try_from(row).unwrap_or(u32::MAX);
+            group.first = group.last.min(group.first);
+            let rank = self.releases.as_ref().and_then(|releases| releases.rank_at(row));
+            if let Some(rank) = rank {
+                group.earliest = rank.min(group.earliest);
+                group.latest = rank.max(group.latest);
+            }
+        });
+        seen
+    }
+}
+
+/// What the rows of a group tell.
+#[derive(Clone)]
+struct Seen {
+    count: u64,
+    /// The first and the last row.
+    first: u32,
+    last: u32,
+    /// Places in the order of releases.
+    earliest: u32,
+    latest: u32,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { count: 0, first: u32::MAX, last: 0, earliest: u32::MAX, latest: 0 }
     }
 }
 
 /// What was measured, by the codes of groups.
-#[derive(Default)]
 struct Groups<'a> {
-    crashes: Vec<u32>,
-    counts: Vec<u64>,
-    seen: Vec<Option<(i64, i64)>>,
-    /// Places in the order of releases.
-    releases: Vec<(u32, u32)>,
-    releases_known: Option<&'a Releases<'a>>,
+    measured: &'a Measured<'a>,
+    crashes: &'a [u32],
+    seen: Vec<Seen>,
     users: Option<OfGroups>,
 }
 
 impl Groups<'_> {
-    fn entry(&mut self, code: u32) -> Entry {
+    fn entry(&self, code: u32) -> Entry {
         let group = code as usize;
-        let release = |rank: u32| self.releases_known?.text(rank);
+        let seen = self.seen.get(group).cloned().unwrap_or_default();
+        let crashes = self.crashes.get(group).copied().unwrap_or_default();
+        self.told(&seen, crashes.into(), self.users.as_ref().map(|users| users.of(group)))
+    }
+
+    /// Of all rows.
+    fn all(&self) -> Entry {
+        let seen = self.seen.iter().fold(Seen::default(), |all, group| Seen {
+            count: all.count + group.count,
+            first: all.first.min(group.first),
+            last: all.last.max(group.last),
+            earliest: all.earliest.min(group.earliest),
+            latest: all.latest.max(group.latest),
+        });
+        let crashes = self.crashes.iter().map(|crashes| u64::from(*crashes)).sum();
+        self.told(&seen, crashes, self.users.as_ref().map(OfGroups::all))
+    }
+
+    fn told(&self, seen: &Seen, crashes: u64, users: Option<Distinct>) -> Entry {
+        let received = self.measured.table.received();
+        let moment = |row: u32| received.get(row as usize).copied();
+        let release = |rank: u32| self.measured.releases.as_ref()?.text(rank);
+        let has_times = self.measured.measures.seen;
         Entry {
             key: Vec::new(),
-            count: self.counts.get(group).copied().unwrap_or_default(),
-            crashes: self.crashes.get(group).copied().unwrap_or_default().into(),
-            seen: self.seen.get(group).copied().flatten(),
-            releases: self
-                .releases
-                .get(group)
-                .and_then(|(first, last)| Some((release(*first)?, release(*last)?))),
-            users: self.users.as_ref().map(|users| Box::new(users.distinct(group))),
+            count: seen.count,
+            crashes,
+            seen: has_times.then(|| moment(seen.first).zip(moment(seen.last))).flatten(),
+            releases: release(seen.earliest).zip(release(seen.latest)),
+            users: users.map(Box::new),
         }
     }
 }
@@ -366,42 +397,45 @@ impl Groups<'_> {
 /// The users of each group, one group after the other.
 struct OfGroups {
     coupons: Vec<Coupon>,
-    /// Where each group's begin; one more than there are groups.
+    /// Where each group's begin and end.
     starts: Vec<u32>,
+    ends: Vec<u32>,
 }
 
 impl OfGroups {
-    fn new(users: &Coded, rows: &Rows, groups: &Codes, number: usize) -> Self {
-        let none = users.values.none();
-        let mut starts = vec![0_u32; number + 1];
-        each_code(rows, groups, |row, group| {
-            let has = users.codes.at(row) < none;
-            if let Some(count) = starts.get_mut(group + 1).filter(|_| has) {
-                *count += 1;
-            }
+    fn new(users: &Coded, rows: &Rows, axis: &Axis<'_>) -> Self {
+        // No group has more users than rows.
+        let starts = axis.rows.iter().scan(0_u32, |sum, rows| {
+            *sum += rows;
+            Some(*sum - rows)
         });
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut coupons = vec![0; sum as usize];
-        let mut next = starts.clone();
-        each_code(rows, groups, |row, group| {
+        let starts: Vec<u32> = starts.collect();
+        let mut coupons = vec![0; rows.count()];
+        let mut ends = starts.clone();
+        each_code(rows, &axis.coded.codes, |row, group| {
             let Some(user) = users.value_at(row) else { return };
-            if let Some(place) = next.get_mut(group) {
-                if let Some(to) = coupons.get_mut(*place as usize) {
-                    *to = coupon_of(user);
-                }
-                *place += 1;
+            let Some(end) = ends.get_mut(group) else { return };
+            if let Some(place) = coupons.get_mut(*end as usize) {
+                *place = coupon_of(user);
+                *end += 1;
             }
         });
-        Self { coupons, starts }
+        Self { coupons, starts, ends }
     }
 
-    fn distinct(&self, group: usize) -> Distinct {
-        let start = |group: usize| self.starts.get(group).map_or(0, |start| *start as usize);
-        Distinct::of(self.coupons.get(start(group)..start(group + 1)).unwrap_or_default().to_vec())
+    fn coupons_of(&self, group: usize) -> &[Coupon] {
+        let range = self.starts.get(group).zip(self.ends.get(group));
+        let range = range.map_or(0..0, |(start, end)| *start as usize..*end as usize);
+        self.coupons.get(range).unwrap_or_default()
+    }
+
+    fn of(&self, group: usize) -> Distinct {
+        Distinct::of(self.coupons_of(group).to_vec())
+    }
+
+    fn all(&self) -> Distinct {
+        let coupons = (0..self.starts.len()).flat_map(|group| self.coupons_of(group));
+        Distinct::of(coupons.copied().collect())
     }
 }
 

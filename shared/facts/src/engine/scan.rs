@@ -26,6 +26,9 @@ use crate::{
 /// How many segments are read at once, and how many spans.
 const SEGMENTS: usize = 16;
 const SPANS: usize = 8;
+/// From up to so many segments an answer is made without their spans when any of them was not counted before: a question
+/// that is asked once need not wait for what serves it when it is asked again.
+const UNITED_LATER: usize = 64;
 /// Counts of a row group that take more than this go to disk until they are merged.
 const MOST_IN_MEMORY: usize = 1 << 20;
 /// Changes when partial answers of before are of no use.
@@ -68,6 +71,7 @@ impl Selection {
         for segment in &segments {
             asked.entry(segment.project).or_insert_with(|| self.asked(segment.project, snapshot));
         }
+        let later = segments.len() <= UNITED_LATER;
         let (whole, cut): (Vec<&Segment>, Vec<&Segment>) =
             segments.into_iter().partition(|segment| self.covers(segment));
         let mut groups = spans(&whole);
@@ -77,12 +81,12 @@ impl Selection {
             let span: Vec<Arc<Segment>> = span.into_iter().map(|segment| Arc::new(segment.clone())).collect();
             async move {
                 match span.first().and_then(|first| asked.get(&first.project)) {
-                    Some(asked) => self.of_span(span, asked, effort).await.map(Some),
-                    None => Ok(None),
+                    Some(asked) => self.of_span(span, asked, later, effort).await,
+                    None => Ok(Vec::new()),
                 }
             }
         };
-        let found: Vec<Option<Partial>> =
+        let found: Vec<Vec<Partial>> =
             stream::iter(groups.into_iter().map(of_span)).buffer_unordered(SPANS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
@@ -101,25 +105,32 @@ impl Selection {
         &self,
         span: Vec<Arc<Segment>>,
         asked: &Asked,
+        later: bool,
         effort: &Effort,
-    ) -> Result<Partial, FactsError> {
+    ) -> Result<Vec<Partial>, FactsError> {
         if let [segment] = span.as_slice() {
-            return self.of_segment(segment, asked, effort).await;
+            return Ok(vec![self.of_segment(segment, asked, effort).await?.0]);
         }
         let cache = &self.engine.shared.cache;
         let names = name_of(span.iter().map(|segment| segment.name.as_str()));
         let name = format!("{}-{names}", asked.name);
         if let Some(found) = cache.get(&name) {
             effort.cached.fetch_add(span.len() as u64, Ordering::Relaxed);
-            return Ok(found);
+            return Ok(vec![found]);
         }
-        let partials: Vec<Partial> =
+        let partials: Vec<(Partial, bool)> =
             stream::iter(span.iter().map(|segment| self.of_segment(segment, asked, effort)))
                 .buffered(SEGMENTS)
                 .try_collect()
                 .await?;
+        let is_new = partials.iter().any(|(_, is_new)| *is_new);
+        let partials: Vec<Partial> = partials.into_iter().map(|(partial, _)| partial).collect();
+        if is_new && later {
+            return Ok(partials);
+        }
         let cache = Arc::clone(cache);
-        self.engine
+        let united = self
+            .engine
             .compute(move || {
                 let unfinished = cache.begin();
                 let mut writer = unfinished.writer()?;
@@ -127,15 +138,17 @@ impl Selection {
                 writer.finish()?;
                 cache.keep(&unfinished, &name)
             })
-            .await
+            .await?;
+        Ok(vec![united])
     }
 
+    /// The partial answer of a segment, and whether it was made now.
     async fn of_segment(
         &self,
         segment: &Arc<Segment>,
         asked: &Asked,
         effort: &Effort,
-    ) -> Result<Partial, FactsError> {
+    ) -> Result<(Partial, bool), FactsError> {
         let cache = &self.engine.shared.cache;
         let cut = if self.covers(segment) {
             String::new()
@@ -146,7 +159,7 @@ impl Selection {
         let name = format!("{}-{}", asked.name, name_of([segment.name.as_str(), &cut]));
         if let Some(found) = cache.get(&name) {
             effort.cached.fetch_add(1, Ordering::Relaxed);
-            return Ok(found);
+            return Ok((found, false));
         }
         let footer = self.engine.footer(segment).await?;
         let groups = (0..footer.groups()).map(|number| RowGroup {
@@ -157,7 +170,8 @@ impl Selection {
         let counted = groups.map(|group| self.of_group(group, asked, effort));
         let partials: Vec<Option<Counted>> = stream::iter(counted).buffered(SEGMENTS).try_collect().await?;
         let cache = Arc::clone(cache);
-        self.engine
+        let made = self
+            .engine
             .compute(move || {
                 let partials: Vec<Partial> =
                     partials.iter().flatten().map(Counted::partial).collect::<Result<_, _>>()?;
@@ -167,7 +181,8 @@ impl Selection {
                 writer.finish()?;
                 cache.keep(&unfinished, &name)
             })
-            .await
+            .await?;
+        Ok((made, true))
     }
 
     async fn of_group(

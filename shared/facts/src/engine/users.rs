@@ -43,7 +43,7 @@ fn folded(number: u128) -> u64 {
 /// Distinct users. What it says depends on who they are only, not on the order or on how they were put together.
 #[derive(Clone)]
 pub(crate) enum Distinct {
-    /// Ascending, at most [`FEW`].
+    /// At most [`FEW`], of whom some may come more than once.
     Few(Vec<Coupon>),
     /// More than [`FEW`].
     Many(Registers),
@@ -94,18 +94,17 @@ impl Registers {
 }
 
 impl Distinct {
-    /// Of these users, who may come more than once.
-    pub(crate) fn of(mut coupons: Vec<Coupon>) -> Self {
-        if coupons.len() > FEW {
-            let registers = Registers::of(&coupons);
-            if registers.used() > FEW {
-                return Self::Many(registers);
-            }
+    /// Of these users, who may come more than once. They are told apart only when there seem to be many.
+    pub(crate) fn of(coupons: Vec<Coupon>) -> Self {
+        if coupons.len() <= FEW {
+            return Self::Few(coupons);
         }
-        // What was put together from few is of two runs, which this finds.
-        coupons.sort();
-        coupons.dedup();
-        if coupons.len() <= FEW { Self::Few(coupons) } else { Self::Many(Registers::of(&coupons)) }
+        let registers = Registers::of(&coupons);
+        if registers.used() > FEW {
+            return Self::Many(registers);
+        }
+        let coupons = told_apart(coupons);
+        if coupons.len() <= FEW { Self::Few(coupons) } else { Self::Many(registers) }
     }
 
     pub(crate) fn absorb(&mut self, other: Distinct) {
@@ -127,7 +126,7 @@ impl Distinct {
     /// How many they are: exactly where they are few, about where they are many.
     pub(crate) fn estimate(&self) -> u64 {
         match self {
-            Self::Few(users) => users.len() as u64,
+            Self::Few(users) => told_apart(users.clone()).len() as u64,
             Self::Many(registers) => {
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -163,6 +162,12 @@ impl Distinct {
             Self::Many(_) => 64 + REGISTERS,
         }
     }
+}
+
+fn told_apart(mut coupons: Vec<Coupon>) -> Vec<Coupon> {
+    coupons.sort_unstable();
+    coupons.dedup();
+    coupons
 }
 
 impl std::fmt::Debug for Distinct {
