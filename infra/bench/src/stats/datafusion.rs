@@ -18,6 +18,8 @@ const SCRIPT: &str = include_str!("datafusion.py");
 struct Told {
     name: String,
     seconds: Vec<f64>,
+    /// Of the processor, on average.
+    cpu_seconds: f64,
     error: Option<String>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn ask(
             missing.push(format!("DataFusion cannot answer \"{}\": {error}", told.name));
         } else if let Some(times) = to.iter_mut().find(|times| times.name == told.name) {
             times.datafusion = told.seconds.iter().map(|seconds| seconds * 1000.0).collect();
+            times.datafusion_cpu = told.cpu_seconds * 1000.0;
         }
     }
     Ok(missing)

@@ -26,7 +26,13 @@ use self::{
     questions::{Ask, Asked},
     segments::Made,
 };
-use crate::{error::BenchError, place::Place, process, progress::Progress, statistics::Sorted};
+use crate::{
+    error::BenchError,
+    place::Place,
+    process,
+    progress::Progress,
+    statistics::{Sorted, float},
+};
 
 pub(crate) const NAME: &str = "stats";
 
@@ -66,9 +72,21 @@ struct Times {
     again: Vec<f64>,
     far_first: Vec<f64>,
     far_again: Vec<f64>,
+    /// The processor time of a first answer, on average.
+    cpu: f64,
     /// What was read for the first answer.
     bytes: u64,
     datafusion: Vec<f64>,
+    datafusion_cpu: f64,
+}
+
+/// What some turns took.
+#[derive(Default)]
+struct Taken {
+    first: Vec<f64>,
+    again: Vec<f64>,
+    cpu: f64,
+    bytes: u64,
 }
 
 /// All that was seen.
@@ -126,17 +144,23 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
     for asked in &asked {
         progress.says(asked.name);
         let scratch = place.scratch()?;
-        let turns = Turns { runtime: &runtime, asked, snapshot: &snapshot, scratch: scratch.path() };
-        let (first, again, bytes) = turns.take(&near, arguments.first, arguments.again)?;
-        let (far_first, far_again) = match &far {
-            None => Default::default(),
-            Some(far) => {
-                let (first, again, _) = turns.take(&far.bucket()?, arguments.first, arguments.again)?;
-                (first, again)
-            }
+        let turns = Turns { runtime: &runtime, asked, snapshot: &snapshot, arguments };
+        let near = turns.take(&near, &scratch.path().join("near"))?;
+        let far = match &far {
+            None => Taken::default(),
+            Some(far) => turns.take(&far.bucket()?, &scratch.path().join("far"))?,
         };
-        let name = asked.name.to_owned();
-        times.push(Times { name, first, again, far_first, far_again, bytes, datafusion: Vec::new() });
+        times.push(Times {
+            name: asked.name.to_owned(),
+            first: near.first,
+            again: near.again,
+            far_first: far.first,
+            far_again: far.again,
+            cpu: near.cpu,
+            bytes: near.bytes,
+            datafusion: Vec::new(),
+            datafusion_cpu: f64::NAN,
+        });
         progress.step();
     }
     let peak = process::memory(std::process::id()).map_err(BenchError::Own)?.peak;
@@ -167,31 +191,30 @@ struct Turns<'a> {
     runtime: &'a tokio::runtime::Runtime,
     asked: &'a Asked,
     snapshot: &'a Snapshot,
-    scratch: &'a Path,
+    arguments: &'a Arguments,
 }
 
 impl Turns<'_> {
-    /// The milliseconds of first answers, those of answers when asked again, and the bytes of the first.
-    fn take(
-        &self,
-        bucket: &Bucket,
-        first: usize,
-        again: usize,
-    ) -> Result<(Vec<f64>, Vec<f64>, u64), BenchError> {
-        let mut bytes = 0;
-        let mut firsts = Vec::new();
+    fn take(&self, bucket: &Bucket, scratch: &Path) -> Result<Taken, BenchError> {
+        let mut taken = Taken::default();
         let mut last = None;
-        for turn in 0..first.max(1) {
-            let directory = self.scratch.join(format!("partials-{turn}"));
+        let firsts = self.arguments.first.max(1);
+        let cpu = || process::cpu_time(std::process::id()).map_err(BenchError::Own);
+        let before = cpu()?;
+        for turn in 0..firsts {
+            let directory = scratch.join(turn.to_string());
             let engine = Engine::new(bucket.clone(), &directory, &EngineOptions::default())?;
-            let (took, read) = self.ask(&engine)?;
-            firsts.push(took);
-            bytes = read;
-            last = Some((engine, directory));
+            let (took, bytes) = self.ask(&engine)?;
+            taken.first.push(took);
+            taken.bytes = bytes;
+            last = Some(engine);
         }
-        let Some((engine, _)) = last else { return Ok((firsts, Vec::new(), bytes)) };
-        let agains = (0..again).map(|_| self.ask(&engine).map(|(took, _)| took)).collect::<Result<_, _>>()?;
-        Ok((firsts, agains, bytes))
+        taken.cpu = (cpu()? - before).as_secs_f64() * 1000.0 / float(firsts as u64);
+        let Some(engine) = last else { return Ok(taken) };
+        for _ in 0..self.arguments.again {
+            taken.again.push(self.ask(&engine)?.0);
+        }
+        Ok(taken)
     }
 
     /// The milliseconds that an answer took, and the bytes that were read.

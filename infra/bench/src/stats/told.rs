@@ -18,9 +18,10 @@ const MEMORY: u64 = 1 << 30;
 pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> String {
     let mut text = format!(
         "## Statistics\n\n{} facts in {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory \
-         at most while asking. p95 in milliseconds, of {} and {} turns; DataFusion's is the median, all files known to it.\n\n\
-         | question | first | again | first, {} ms a read | again, {} ms a read | MiB read | DataFusion | first / DataFusion |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+         at most while asking. p95 in milliseconds, of {} and {} turns; DataFusion's is the median, all files known to it. CPU: milliseconds of the \
+         processors for a first answer.\n\n\
+         | question | first | again | first, {} ms a read | again, {} ms a read | CPU | MiB read | DataFusion | its CPU | first / DataFusion | CPU / its CPU |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         grouped(float(seen.facts)),
         seen.segments,
         place.machine.told(),
@@ -31,20 +32,27 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
         arguments.far_milliseconds,
         arguments.far_milliseconds,
     );
+    let ratio = |ours: f64, theirs: f64| match theirs.is_nan() {
+        true => "–".to_owned(),
+        false => format!("{:.2}", ours / theirs),
+    };
     let shown = |number: f64| if number.is_nan() { "–".to_owned() } else { format!("{number:.1}") };
     for times in &seen.times {
         let beside = Sorted::new(times.datafusion.iter().copied()).median();
         let first = Sorted::new(times.first.iter().copied()).median();
         text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             times.name,
             shown(p95(&times.first)),
             shown(p95(&times.again)),
             shown(p95(&times.far_first)),
             shown(p95(&times.far_again)),
+            shown(times.cpu),
             shown(mib(times.bytes)),
             shown(beside),
-            if beside.is_nan() { "–".to_owned() } else { format!("{:.2}", first / beside) },
+            shown(times.datafusion_cpu),
+            ratio(first, beside),
+            ratio(times.cpu, times.datafusion_cpu),
         ));
     }
     for missing in &seen.missing {
