@@ -18,7 +18,7 @@ use crate::{
     segment::{Field, RowGroup, Rows, Segment, Table},
 };
 
-/// How many segments are looked into before it is known that they are needed.
+/// How many segments are looked into before it is known that they are needed; at first it is only the newest.
 const AHEAD: usize = 8;
 
 /// Which crashes are listed.
@@ -153,12 +153,13 @@ impl Engine {
             snapshot.segments.iter().filter(|segment| touches(&projects, period, segment)).collect();
         segments.sort_by_key(|segment| Reverse((segment.last_received, &segment.name)));
         let ends: Vec<Timestamp> = segments.iter().map(|segment| segment.last_received).collect();
-        let looked = segments.into_iter().map(|segment| {
+        let mut looked = segments.into_iter().map(|segment| {
             let test = tests.get(&segment.project).cloned();
             self.newest_of(segment, test, period, listing.after, limit + 1)
         });
         // In order, so that it is known when no older segment can hold what is newer than the page.
-        let mut looked = stream::iter(looked).buffered(AHEAD);
+        let newest_one = stream::iter(looked.next()).buffered(1);
+        let mut looked = newest_one.chain(stream::iter(looked).buffered(AHEAD));
         for end in ends {
             if !newest.may_take(end) {
                 break;
@@ -196,12 +197,12 @@ impl Engine {
                 break;
             }
             let group = RowGroup { segment: Arc::clone(&segment), footer: Arc::clone(&footer), number };
-            let (table, rows) = self.select(&group, &test, period, &Effort::default()).await?;
+            let (table, rows) =
+                self.select(&group, &test, period, Some(Field::Received), &Effort::default()).await?;
             if rows.is_empty() {
                 continue;
             }
             let mut list = rows.list();
-            let table = if table.has(&Field::Received) { table } else { self.times(&group).await? };
             let received =
                 |row: u32| Timestamp::from_millis(table.received().get(row as usize).copied().unwrap_or(0));
             // Only of the very moment of the cursor some may be before it and some behind.
@@ -219,18 +220,6 @@ impl Engine {
             all.push((group, found));
         }
         Ok(all)
-    }
-
-    async fn times(&self, group: &RowGroup) -> Result<Table, FactsError> {
-        let (fields, all) = (BTreeSet::from([Field::Received]), Rows::all(group.rows()));
-        let fetched = group.fetch(&self.shared.bucket, &fields, &all).await?;
-        let group = group.clone();
-        self.compute(move || {
-            let mut table = Table::new(group.rows());
-            group.decode(&fetched, &fields, &all, &mut table)?;
-            Ok(table)
-        })
-        .await
     }
 
     async fn page(&self, newest: Newest, limit: usize, snapshot: &Snapshot) -> Result<Page, FactsError> {

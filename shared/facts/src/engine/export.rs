@@ -92,7 +92,8 @@ impl Rest {
                 self.rows = None;
             }
             if let Some((group, test)) = self.groups.pop() {
-                let (_, rows) = self.engine.select(&group, &test, self.period, &Effort::default()).await?;
+                let (_, rows) =
+                    self.engine.select(&group, &test, self.period, None, &Effort::default()).await?;
                 self.rows = Some((group, rows.list()));
             } else if let Some((segment, test)) = self.segments.pop() {
                 let segment = Arc::new(segment);

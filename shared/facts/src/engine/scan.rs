@@ -192,7 +192,7 @@ impl Selection {
         effort: &Effort,
     ) -> Result<Option<Counted>, FactsError> {
         effort.rows.fetch_add(group.rows() as u64, Ordering::Relaxed);
-        let (table, rows) = self.engine.select(&group, &asked.test, self.period, effort).await?;
+        let (table, rows) = self.engine.select(&group, &asked.test, self.period, None, effort).await?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -262,12 +262,13 @@ pub(super) fn touches(projects: &BTreeSet<ProjectId>, period: Period, segment: &
 }
 
 impl Engine {
-    /// The rows of a row group that count, and what was read to tell.
+    /// The rows of a row group that count, and what was read to tell; where there may be any, `also` was read with it.
     pub(super) async fn select(
         &self,
         group: &RowGroup,
         test: &Arc<Test>,
         period: Period,
+        also: Option<Field>,
         effort: &Effort,
     ) -> Result<(Table, Rows), FactsError> {
         let all = Rows::all(group.rows());
@@ -285,6 +286,7 @@ impl Engine {
             return Ok((table, Rows::none(group.rows())));
         }
         let mut fields = test.fields();
+        fields.extend(also);
         if !inside {
             fields.insert(Field::Received);
         }
