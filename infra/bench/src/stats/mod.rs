@@ -7,6 +7,7 @@
 mod datafusion;
 mod facts;
 mod far;
+mod postgres;
 mod questions;
 mod segments;
 mod told;
@@ -56,6 +57,12 @@ pub(crate) struct Arguments {
     /// A Python that has the package `datafusion`; without one DataFusion is left out.
     #[arg(long)]
     python: Option<PathBuf>,
+    /// Also asks a PostgreSQL server, which is started for this and takes about 1 KB of disk for each fact.
+    #[arg(long)]
+    postgres: bool,
+    /// How often it is asked each question.
+    #[arg(long, default_value_t = 2)]
+    postgres_turns: usize,
     /// Leaves the facts where they are: the next run need not make them.
     #[arg(long)]
     keep: bool,
@@ -78,6 +85,7 @@ struct Times {
     bytes: u64,
     datafusion: Vec<f64>,
     datafusion_cpu: f64,
+    postgres: Vec<f64>,
 }
 
 /// What some turns took.
@@ -97,7 +105,9 @@ struct Seen {
     segments: usize,
     /// The most memory that this process held while it asked.
     peak: u64,
-    /// Why DataFusion is missing for a question, or at all.
+    /// What PostgreSQL's table and indexes take, in bytes.
+    postgres_bytes: Option<u64>,
+    /// What was not asked, and why.
     missing: Vec<String>,
 }
 
@@ -113,6 +123,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
     seen.times.iter().try_for_each(|times| records.add(times))?;
     let text = told::section(arguments, place, &seen);
     place.results.keep_section(NAME, &text)?;
+    place.results.write("STATISTICS.md", &text)?;
     match told::missed(arguments, &seen) {
         missed if missed.is_empty() => Ok(text),
         missed => {
@@ -160,11 +171,12 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
             bytes: near.bytes,
             datafusion: Vec::new(),
             datafusion_cpu: f64::NAN,
+            postgres: Vec::new(),
         });
         progress.step();
     }
     let peak = process::memory(std::process::id()).map_err(BenchError::Own)?.peak;
-    let missing = match &arguments.python {
+    let mut missing = match &arguments.python {
         None => vec!["DataFusion was not asked: --python names none".to_owned()],
         Some(python) => {
             progress.says("DataFusion");
@@ -172,8 +184,15 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
         }
     };
     progress.step();
+    let postgres_bytes = match arguments.postgres {
+        true => postgres::ask(arguments.facts, &asked, arguments.postgres_turns, &mut times)?,
+        false => None,
+    };
+    if postgres_bytes.is_none() {
+        missing.push("PostgreSQL was not asked: without --postgres, or not on this machine".to_owned());
+    }
     let (bytes, segments) = (made.bytes(), made.segments.len());
-    Ok(Seen { times, facts: arguments.facts, bytes, segments, peak, missing })
+    Ok(Seen { times, facts: arguments.facts, bytes, segments, peak, postgres_bytes, missing })
 }
 
 /// So that all files are in the system's memory, as far as they fit.

@@ -17,11 +17,12 @@ const MEMORY: u64 = 1 << 30;
 
 pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> String {
     let mut text = format!(
-        "## Statistics\n\n{} facts in {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory \
-         at most while asking. p95 in milliseconds, of {} and {} turns; DataFusion's is the median, all files known to it. CPU: milliseconds of the \
-         processors for a first answer.\n\n\
-         | question | first | again | first, {} ms a read | again, {} ms a read | CPU | MiB read | DataFusion | its CPU | first / DataFusion | CPU / its CPU |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        "# Statistics\n\nWritten by `epitaph-bench stats --facts {}`.\n\n\
+         {} facts in {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory at most while \
+         asking.\n\n{METHOD}\n## How long an answer takes\n\nMilliseconds, p95 of {} and {} turns.\n\n\
+         | question | first | again | first, {far} ms a read | again, {far} ms a read | MiB read |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        arguments.facts,
         grouped(float(seen.facts)),
         seen.segments,
         place.machine.told(),
@@ -29,36 +30,77 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
         mib(seen.peak),
         arguments.first,
         arguments.again,
-        arguments.far_milliseconds,
-        arguments.far_milliseconds,
+        far = arguments.far_milliseconds,
     );
-    let ratio = |ours: f64, theirs: f64| match theirs.is_nan() {
-        true => "–".to_owned(),
-        false => format!("{:.2}", ours / theirs),
-    };
-    let shown = |number: f64| if number.is_nan() { "–".to_owned() } else { format!("{number:.1}") };
+    let mut row =
+        |name: &str, cells: &[String]| text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
     for times in &seen.times {
-        let beside = Sorted::new(times.datafusion.iter().copied()).median();
-        let first = Sorted::new(times.first.iter().copied()).median();
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
-            times.name,
-            shown(p95(&times.first)),
-            shown(p95(&times.again)),
-            shown(p95(&times.far_first)),
-            shown(p95(&times.far_again)),
-            shown(times.cpu),
-            shown(mib(times.bytes)),
-            shown(beside),
-            shown(times.datafusion_cpu),
-            ratio(first, beside),
-            ratio(times.cpu, times.datafusion_cpu),
-        ));
+        let taken =
+            [&times.first, &times.again, &times.far_first, &times.far_again].map(|taken| shown(p95(taken)));
+        row(&times.name, &[taken.as_slice(), &[shown(mib(times.bytes))]].concat());
+    }
+    text.push_str(
+        "\n## Beside DataFusion and PostgreSQL\n\nMedians of first answers, in milliseconds, and milliseconds of all \
+         processors.\n\n\
+         | question | ours | processors | DataFusion | processors | ours to it | processors | PostgreSQL | it to ours |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let mut row =
+        |name: &str, cells: &[String]| text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
+    for times in &seen.times {
+        let [ours, datafusion, postgres] =
+            [&times.first, &times.datafusion, &times.postgres].map(|taken| median(taken));
+        row(
+            &times.name,
+            &[
+                shown(ours),
+                shown(times.cpu),
+                shown(datafusion),
+                shown(times.datafusion_cpu),
+                ratio(ours, datafusion),
+                ratio(times.cpu, times.datafusion_cpu),
+                shown(postgres),
+                ratio(postgres, ours),
+            ],
+        );
+    }
+    if let Some(bytes) = seen.postgres_bytes {
+        let each = float(bytes) / float(seen.facts.max(1));
+        text.push_str(&format!("\nPostgreSQL's table and indexes take {each:.0} bytes a fact.\n"));
     }
     for missing in &seen.missing {
-        text.push_str(&format!("\n{missing}\n"));
+        text.push_str(&format!("\n{missing}.\n"));
     }
+    let missed = missed(arguments, seen);
+    text.push_str("\n## Aims\n\n");
+    if missed.is_empty() {
+        text.push_str("All are met.\n");
+    }
+    missed.iter().for_each(|missed| text.push_str(&format!("- Missed: {missed}\n")));
     text
+}
+
+/// What the tables show.
+const METHOD: &str = "\
+First means: nothing is known of any segment, and nothing is kept of earlier answers; the files are in the system's memory.
+Again means: the same question to the same facts. Far away, each read of the bucket waits before it is answered.
+
+DataFusion reads the same files with as many threads; it was asked once before, so that it knows their indexes. PostgreSQL
+has the same facts in one table, with indexes on what the pages filter by and tags as JSON; it was asked once before, too,
+and counts users exactly. Where the machine did other work meanwhile, the time of the processors says more than the time
+on the clock.
+";
+
+fn median(times: &[f64]) -> f64 {
+    Sorted::new(times.iter().copied()).median()
+}
+
+fn shown(number: f64) -> String {
+    if number.is_nan() { "–".to_owned() } else { format!("{number:.1}") }
+}
+
+fn ratio(one: f64, other: f64) -> String {
+    if other.is_nan() || one.is_nan() { "–".to_owned() } else { format!("{:.2}", one / other) }
 }
 
 /// The aims that were missed.
@@ -77,7 +119,6 @@ pub(super) fn missed(arguments: &Arguments, seen: &Seen) -> Vec<String> {
                 missed.push(format!("{} ({what}): {took:.0} ms, not {aim:.0}", times.name));
             }
         }
-        let median = |times: &[f64]| Sorted::new(times.iter().copied()).median();
         let (own, beside) = (median(&times.first), median(&times.datafusion));
         if own > beside {
             missed.push(format!("{}: {own:.0} ms first, DataFusion {beside:.0}", times.name));
