@@ -21,6 +21,8 @@ const SIGNATURES: usize = 5000;
 pub(super) const DRIVERS_SIGNATURE: usize = 2;
 const DRIVERS_GPU: usize = 7;
 const RELEASES: usize = 40;
+/// How many tags there are.
+pub(super) const TAGS: usize = 20;
 
 /// Numbers from 0, the lower the more frequent.
 struct Zipf {
@@ -121,7 +123,7 @@ impl Facts {
     /// So many facts, over [`DAYS`] days.
     pub(super) fn new(number: u64) -> Self {
         let sizes = [1_000, 5_000, 20_000, 100_000];
-        let tags = (0..20).map(|number| {
+        let tags = (0..TAGS).map(|number| {
             let column =
                 Column::new(sizes[number / 5], 0.5, |value| format!("v{number}-{:x}", value * 2_654_435));
             (tag(number), column)

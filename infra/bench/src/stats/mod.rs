@@ -1,10 +1,11 @@
 //! Questions to millions of facts: first and again, in files at hand and in a bucket that is far away, beside DataFusion
-//! over the same files in the same run.
+//! over the same files and PostgreSQL with the same facts in the same run.
 //!
 //! First means: nothing is known of any segment and nothing is kept of earlier answers; the files are in the system's
 //! memory. Again means: the same question to the same facts.
 
 mod datafusion;
+mod document;
 mod facts;
 mod far;
 mod postgres;
@@ -113,17 +114,23 @@ struct Seen {
 
 pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchError> {
     let made = segments::make(&place.data, arguments.facts, arguments.segment_rows)?;
-    let seen = ask_all(arguments, place, &made);
+    let mut asked = questions::questions(&made.one);
+    asked.retain(|asked| asked.name.contains(&arguments.only));
+    let seen = ask_all(arguments, place, &made, &asked);
     if !arguments.keep {
         fs::remove_dir_all(&made.directory).map_err(BenchError::of_file(&made.directory))?;
     }
     let seen = seen?;
-    let mut records = place.results.records(NAME)?;
+    let name = format!("{NAME}-{}", arguments.facts);
+    let mut records = place.results.records(&name)?;
     records.add(&place.machine)?;
     seen.times.iter().try_for_each(|times| records.add(times))?;
     let text = told::section(arguments, place, &seen);
-    place.results.keep_section(NAME, &text)?;
-    place.results.write("STATISTICS.md", &text)?;
+    // A part of the questions is not worth keeping.
+    if arguments.only.is_empty() {
+        place.results.keep_section(&name, &text)?;
+        document::write(&place.results, &asked)?;
+    }
     match told::missed(arguments, &seen) {
         missed if missed.is_empty() => Ok(text),
         missed => {
@@ -133,7 +140,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
     }
 }
 
-fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, BenchError> {
+fn ask_all(arguments: &Arguments, place: &Place, made: &Made, asked: &[Asked]) -> Result<Seen, BenchError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(BenchError::Own)?;
     let snapshot = Snapshot {
@@ -141,8 +148,6 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
         recent: Arc::default(),
         signatures: Arc::new(facts::signatures()),
     };
-    let mut asked = questions::questions(&made.one);
-    asked.retain(|asked| asked.name.contains(&arguments.only));
     let near = Bucket::open(&made.location()?, 0)?;
     let far = match arguments.far_milliseconds {
         0 => None,
@@ -152,7 +157,7 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
     process::forget_peak().map_err(BenchError::Own)?;
     let progress = Progress::new(asked.len() as u64 + 1);
     let mut times = Vec::new();
-    for asked in &asked {
+    for asked in asked {
         progress.says(asked.name);
         let scratch = place.scratch()?;
         let turns = Turns { runtime: &runtime, asked, snapshot: &snapshot, arguments };
@@ -180,12 +185,12 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made) -> Result<Seen, Be
         None => vec!["DataFusion was not asked: --python names none".to_owned()],
         Some(python) => {
             progress.says("DataFusion");
-            datafusion::ask(python, made, &asked, arguments.first, &mut times)?
+            datafusion::ask(python, made, asked, arguments.first, &mut times)?
         }
     };
     progress.step();
     let postgres_bytes = match arguments.postgres {
-        true => postgres::ask(arguments.facts, &asked, arguments.postgres_turns, &mut times)?,
+        true => postgres::ask(arguments.facts, asked, arguments.postgres_turns, &mut times)?,
         false => None,
     };
     if postgres_bytes.is_none() {

@@ -17,12 +17,10 @@ const MEMORY: u64 = 1 << 30;
 
 pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> String {
     let mut text = format!(
-        "# Statistics\n\nWritten by `epitaph-bench stats --facts {}`.\n\n\
-         {} facts in {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory at most while \
-         asking.\n\n{METHOD}\n## How long an answer takes\n\nMilliseconds, p95 of {} and {} turns.\n\n\
+        "## {} facts\n\nIn {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory at most \
+         while asking.\n\n### How long an answer takes\n\nMilliseconds, p95 of {} and {} turns.\n\n\
          | question | first | again | first, {far} ms a read | again, {far} ms a read | MiB read |\n\
          | --- | ---: | ---: | ---: | ---: | ---: |\n",
-        arguments.facts,
         grouped(float(seen.facts)),
         seen.segments,
         place.machine.told(),
@@ -40,7 +38,7 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
         row(&times.name, &[taken.as_slice(), &[shown(mib(times.bytes))]].concat());
     }
     text.push_str(
-        "\n## Beside DataFusion and PostgreSQL\n\nMedians of first answers, in milliseconds, and milliseconds of all \
+        "\n### Beside DataFusion and PostgreSQL\n\nMedians of first answers, in milliseconds, and milliseconds of all \
          processors.\n\n\
          | question | ours | processors | DataFusion | processors | ours to it | processors | PostgreSQL | it to ours |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
@@ -72,24 +70,13 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
         text.push_str(&format!("\n{missing}.\n"));
     }
     let missed = missed(arguments, seen);
-    text.push_str("\n## Aims\n\n");
+    text.push_str("\n### Aims\n\n");
     if missed.is_empty() {
         text.push_str("All are met.\n");
     }
     missed.iter().for_each(|missed| text.push_str(&format!("- Missed: {missed}\n")));
     text
 }
-
-/// What the tables show.
-const METHOD: &str = "\
-First means: nothing is known of any segment, and nothing is kept of earlier answers; the files are in the system's memory.
-Again means: the same question to the same facts. Far away, each read of the bucket waits before it is answered.
-
-DataFusion reads the same files with as many threads; it was asked once before, so that it knows their indexes. PostgreSQL
-has the same facts in one table, with indexes on what the pages filter by and tags as JSON; it was asked once before, too,
-and counts users exactly. Where the machine did other work meanwhile, the time of the processors says more than the time
-on the clock.
-";
 
 fn median(times: &[f64]) -> f64 {
     Sorted::new(times.iter().copied()).median()
