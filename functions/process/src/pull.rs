@@ -6,7 +6,7 @@ use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::Message;
 use epitaph_dead_letters::DeadLetters;
-use epitaph_host::{Context, Platform, metrics, telemetry};
+use epitaph_host::{Context, metrics, telemetry};
 #[cfg(feature = "embedded")]
 use epitaph_queue::embedded;
 use epitaph_queue::{Handler, Outcome, Undeliverable};
@@ -73,10 +73,7 @@ impl Puller {
         let mut processor = ProcessorSettings::new(secrets.message.clone(), user_hash, parser);
         processor.largest_dump = settings.limits.file;
         processor.largest_event = settings.limits.event;
-        // Beside the data, since /tmp may be memory; but where there is no data, /tmp alone is sure to be writable.
-        let data = settings.data_is_explicit || settings.platform == Platform::Plain;
-        processor.scratch =
-            if data { settings.data.join("scratch") } else { std::env::temp_dir().join("epitaph") };
+        processor.scratch = settings.scratch();
         std::fs::create_dir_all(&processor.scratch)
             .map_err(|error| OpenError::Scratch(processor.scratch.clone(), error))?;
         let dead = DeadLetters::new(bucket.clone(), catalog.clone());

@@ -231,6 +231,13 @@ impl Settings {
         }
     }
 
+    /// Where files may be written that need not last: beside the data, since `/tmp` may be memory; but where there is no
+    /// data, `/tmp` alone is sure to be writable.
+    pub fn scratch(&self) -> PathBuf {
+        let data = self.data_is_explicit || self.platform == Platform::Plain;
+        if data { self.data.join("scratch") } else { std::env::temp_dir().join("epitaph") }
+    }
+
     /// The largest message that a broker posts to this process, in bytes, attributes included.
     pub fn largest_event(&self) -> usize {
         match &self.queue {
