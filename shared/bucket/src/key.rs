@@ -59,7 +59,12 @@ impl Key {
 
     /// The two trees that hold objects of crashes.
     pub fn crash_trees() -> [Self; 2] {
-        [Self(Path::from("payloads")), Self(Path::from("crashes"))]
+        [Self::payloads(), Self(Path::from("crashes"))]
+    }
+
+    /// The tree that holds the files of reports.
+    pub fn payloads() -> Self {
+        Self(Path::from("payloads"))
     }
 
     /// One day of one project in a tree of [`Key::crash_trees`].
@@ -111,6 +116,13 @@ impl Key {
     /// All segments.
     pub fn all_segments() -> Self {
         Self(Path::from("segments"))
+    }
+
+    /// Whose segment this is.
+    pub fn project_of_segment(&self) -> Option<ProjectId> {
+        let parts: Vec<_> = self.0.parts().collect();
+        let [tree, project, _] = parts.as_slice() else { return None };
+        (tree.as_ref() == "segments").then(|| project.as_ref().parse().ok()).flatten()
     }
 
     /// The rules that people change while it runs, as collectors read them.
@@ -195,6 +207,8 @@ mod tests {
         ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
+        assert_eq!(Key::segment(ProjectId::FIRST, "a").project_of_segment(), Some(ProjectId::FIRST));
+        assert_eq!(Key::parked(ProjectId::FIRST, "a").project_of_segment(), None);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub const LARGEST_DOCUMENT: u64 = 256 << 10;
 pub const LARGEST_GENERATION: u32 = 31;
 /// What is accepted where nothing is said.
 const GENERATIONS: [u32; 1] = [0];
+/// How long something may be kept, in days: what `EPITAPH_RETENTION_DAYS` takes.
+const DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 const MOST_RULES: usize = 100;
 const MOST_ANNOTATIONS: usize = 10;
 const LONGEST_NAME: usize = 50;
@@ -72,6 +74,9 @@ pub struct ProjectRules {
     /// What private things are taken out of crashes: all, where nothing is said.
     #[serde(default, skip_serializing_if = "is_default")]
     pub scrub: ScrubRules,
+    /// How long its crashes are kept, where that is not what the settings say.
+    #[serde(default, skip_serializing_if = "Retention::is_empty")]
+    pub retention: Retention,
 }
 
 fn is_default(scrub: &ScrubRules) -> bool {
@@ -185,6 +190,34 @@ impl ProjectLimits {
     }
 }
 
+/// How long crashes of a project are kept, in days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// All that is known of a crash: its fact, its document, its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crashes: Option<u32>,
+    /// Its files: the dump and what came with it. Not kept for longer than the crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u32>,
+}
+
+impl Retention {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(self) -> Result<(), String> {
+        match [self.crashes, self.files].into_iter().flatten().find(|days| !DAYS.contains(days)) {
+            Some(days) => {
+                let (least, most) = (DAYS.start(), DAYS.end());
+                Err(format!("nothing is kept for {days} days; expected {least} to {most}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self { version: RULES_VERSION, revision: 0, projects: BTreeMap::new() }
@@ -247,6 +280,11 @@ impl Rules {
         self.of(project).map(|rules| rules.scrub).unwrap_or_default()
     }
 
+    /// How long crashes of a project are kept, where it says so.
+    pub fn retention(&self, project: ProjectId) -> Retention {
+        self.of(project).map(|rules| rules.retention).unwrap_or_default()
+    }
+
     /// Takes over the key generations of projects about which this document says nothing: games that are shipped must
     /// not be locked out by somebody who only wrote rules.
     pub fn keep_generations_of(&mut self, before: &Rules) {
@@ -295,6 +333,7 @@ impl ProjectRules {
         if self.rules.len() > MOST_RULES {
             return Err(format!("there are {} rules; expected at most {MOST_RULES}", self.rules.len()));
         }
+        self.retention.check()?;
         let mut names = BTreeSet::new();
         for rule in &self.rules {
             let name: String = rule.name.chars().take(LONGEST_NAME).collect();

@@ -28,6 +28,7 @@ fn what_makes_no_sense_is_told_with_what_was_expected() {
             r#"{"1":{"rules":[{"name":"a","action":"keep"},{"name":"a","action":"drop"}]}}"#.to_owned(),
             "twice",
         ),
+        (r#"{"1":{"retention":{"crashes":90,"files":0}}}"#.to_owned(), "1 to 3650"),
         (rule(r#""action":"drop","first_per_signature_and_hour":3"#), "keep or sample"),
         (rule(&format!(r#""action":"keep","match":{{"release":"{}"}}"#, "a".repeat(201))), "too long"),
     ] {

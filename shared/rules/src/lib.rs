@@ -13,6 +13,6 @@ pub use crate::{
     decide::{Decision, Known, Subject},
     document::{
         Action, LARGEST_DOCUMENT, LARGEST_GENERATION, Match, Percent, ProjectLimits, ProjectRules,
-        RULES_VERSION, Rule, Rules, RulesError,
+        RULES_VERSION, Retention, Rule, Rules, RulesError,
     },
 };
