@@ -42,10 +42,13 @@ impl Dashboard {
     /// # Errors
     /// [`Fault::NoSuchCrash`] until it is processed and after it has expired.
     pub(crate) async fn find(&self, project: ProjectId, name: &str) -> Result<Found, Fault> {
-        let row = self.catalog().find(Some(project), name).await?.ok_or(Fault::NoSuchCrash)?;
+        let row = self.facts().find(Some(project), name).await?.ok_or(Fault::NoSuchCrash)?;
         let crash = row.fact.crash_id;
-        let key = Key::document(project, crash, &row.attempt);
-        let document = if row.counted_by.is_some() { None } else { self.document(&key).await? };
+        let attempt = row.attempt.as_deref().filter(|_| row.counted_by.is_none());
+        let document = match attempt {
+            Some(attempt) => self.document(&Key::document(project, crash, attempt)).await?,
+            None => None,
+        };
         let feedback = self.catalog().feedback(project, row.fact.crash_id, MOST_FEEDBACK).await?;
         Ok(Found { row, document, feedback })
     }

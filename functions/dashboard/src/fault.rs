@@ -9,6 +9,7 @@ use axum::{
 };
 use epitaph_bucket::BucketError;
 use epitaph_catalog::CatalogError;
+use epitaph_facts::FactsError;
 use serde::Serialize;
 
 use crate::texts::{Advice, Texts};
@@ -144,6 +145,12 @@ impl IntoResponse for Fault {
 
 impl From<CatalogError> for Fault {
     fn from(error: CatalogError) -> Self {
+        if error.is_unavailable() { Self::Unavailable(Arc::new(error)) } else { Self::broken(error) }
+    }
+}
+
+impl From<FactsError> for Fault {
+    fn from(error: FactsError) -> Self {
         if error.is_unavailable() { Self::Unavailable(Arc::new(error)) } else { Self::broken(error) }
     }
 }

@@ -28,6 +28,7 @@ use axum::{
 use epitaph_bucket::Bucket;
 use epitaph_catalog::{Catalog, Project};
 use epitaph_crash_model::ProjectId;
+use epitaph_facts::Facts;
 use epitaph_rules::Rules;
 use epitaph_secrets::Secret;
 
@@ -71,13 +72,12 @@ struct Inner {
     ingest: Secret,
     largest_answer: Option<u64>,
     assets: Assets,
-    catalog: Catalog,
-    bucket: Bucket,
+    facts: Facts,
 }
 
 impl Dashboard {
-    /// A dashboard over a catalog and a bucket. No I/O.
-    pub fn new(settings: DashboardSettings, catalog: Catalog, bucket: Bucket) -> Self {
+    /// A dashboard over all facts, with their catalog and bucket. No I/O.
+    pub fn new(settings: DashboardSettings, facts: Facts) -> Self {
         let public_url = settings.public_url.map(|url| url.trim_end_matches('/').to_owned());
         let secure = public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
         Self(Arc::new(Inner {
@@ -87,8 +87,7 @@ impl Dashboard {
             largest_answer: settings.largest_answer,
             assets: Assets::new(),
             public_url,
-            catalog,
-            bucket,
+            facts,
         }))
     }
 
@@ -105,11 +104,15 @@ impl Dashboard {
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
-        &self.0.catalog
+        self.0.facts.catalog()
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.0.facts
     }
 
     pub(crate) fn bucket(&self) -> &Bucket {
-        &self.0.bucket
+        self.0.facts.bucket()
     }
 
     /// Whether an answer of so many bytes gets through to the client.

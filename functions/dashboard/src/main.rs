@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_facts::Facts;
 use epitaph_host::{Context, Platform, SecretFileError};
 use epitaph_secrets::Purpose;
 
@@ -35,6 +36,7 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
     let root = secrets.root.ok_or(OpenError::NoRoot)?;
     let catalog = Catalog::open(&settings.catalog).map_err(OpenError::Catalog)?;
     let bucket = Bucket::open(&settings.bucket, settings.min_free_disk).map_err(OpenError::Bucket)?;
+    let scratch = settings.scratch().join("dashboard");
     let settings = DashboardSettings {
         public_url: settings.public_url,
         allowed_hosts: settings.hosts,
@@ -43,5 +45,5 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
         ingest: secrets.ingest,
         largest_answer: (settings.platform == Platform::Lambda).then_some(LAMBDA_ANSWER),
     };
-    Ok(Dashboard::new(settings, catalog, bucket))
+    Ok(Dashboard::new(settings, Facts::new(catalog, bucket, scratch)))
 }

@@ -14,11 +14,12 @@ use axum::{
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_dashboard::{Dashboard, DashboardSettings};
+use epitaph_facts::Facts;
 use epitaph_host::{
     Context, HttpSettings, Metrics, Secrets, Settings, Signals, Token, bind, serve, telemetry,
 };
 use epitaph_ingest::{Collector, Engines, producer_settings};
-use epitaph_maintain::{Maintenance, MaintenanceSettings};
+use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_process::{Puller, Queue, open_queue};
 use epitaph_queue::embedded::Producer;
 use epitaph_secrets::Purpose;
@@ -49,13 +50,15 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     let mut background = JoinSet::new();
     let puller = Puller::new(&house.context("process"), house.engines.bucket.clone(), house.catalog.clone())?;
     background.spawn(puller.pull(queue, stopped.clone()));
+    let scratch = house.settings.scratch().join("facts");
+    let facts = Facts::new(house.catalog.clone(), house.engines.bucket.clone(), scratch);
     let maintenance = Maintenance::new(
         MaintenanceSettings {
             retention_days: house.settings.retention_days,
             message_secret: house.secrets.message.clone(),
+            sealing: Sealing::default(),
         },
-        house.engines.bucket.clone(),
-        house.catalog.clone(),
+        facts.clone(),
         Arc::clone(&house.engines.queue),
     );
     background.spawn(maintenance.keep_running(stopped));
@@ -68,8 +71,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
             ingest: house.secrets.ingest.clone(),
             largest_answer: None,
         },
-        house.catalog.clone(),
-        house.engines.bucket.clone(),
+        facts,
     );
     let router = Router::new()
         .merge(epitaph_envelope::router(Collector::new(&house.context("envelope"), house.engines.clone())))

@@ -64,6 +64,8 @@ impl Maintenance {
                     all.expired += done.expired;
                     all.orphans += done.orphans;
                     all.gathered += done.gathered;
+                    all.sealed += done.sealed;
+                    all.compacted += done.compacted;
                 }
                 Ok(Err(error)) => failed.push(chain(&error)),
                 Err(_) => unfinished = true,
@@ -76,10 +78,10 @@ impl Maintenance {
             return Err(failed.join("; "));
         }
         tracing::info!(?all, unfinished, "maintained");
-        let Done { sent_on, expired, orphans, gathered } = all;
+        let Done { sent_on, expired, orphans, gathered, sealed, compacted } = all;
         Ok(json!({
             "sent_on": sent_on, "expired": expired, "orphans": orphans, "gathered": gathered,
-            "unfinished": unfinished,
+            "sealed": sealed, "compacted": compacted, "unfinished": unfinished,
         }))
     }
 }

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use epitaph_catalog::Catalog;
+use epitaph_facts::Facts;
 #[cfg(feature = "knative")]
 use epitaph_host::QueueUrl;
 use epitaph_host::{Context, Platform, Work};
 use epitaph_ingest::Engines;
-use epitaph_maintain::{Maintenance, MaintenanceSettings};
+use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,6 +38,8 @@ async fn open(context: &Context) -> Result<Maintenance, Failure> {
     let settings = MaintenanceSettings {
         retention_days: context.settings.retention_days,
         message_secret: context.secrets.message.clone(),
+        sealing: Sealing::default(),
     };
-    Ok(Maintenance::new(settings, engines.bucket, catalog, engines.queue))
+    let facts = Facts::new(catalog, engines.bucket, context.settings.scratch().join("maintain"));
+    Ok(Maintenance::new(settings, facts, engines.queue))
 }

@@ -1,8 +1,9 @@
 //! Objects that nothing names: of reports that were refused half-way, and of attempts that lost.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use epitaph_bucket::Key;
+use epitaph_catalog::RecordedAs;
 use epitaph_crash_model::{CrashId, Day, ProjectId};
 use futures_util::TryStreamExt;
 
@@ -67,9 +68,10 @@ async fn sweep_day(
     }
     objects.retain(|crash, _| !waiting.contains(crash));
     let ids: Vec<CrashId> = objects.keys().copied().collect();
-    let (mut known, mut aliases) = (HashSet::new(), HashSet::new());
+    let (mut known, mut aliases, mut recorded) = (HashSet::new(), HashSet::new(), HashMap::new());
     for batch in ids.chunks(BATCH) {
-        known.extend(maintenance.catalog.known_crashes(project, batch).await?);
+        known.extend(maintenance.facts.known(project, batch).await?);
+        recorded.extend(maintenance.catalog.recorded_as(project, batch).await?);
         aliases.extend(maintenance.catalog.known_aliases(project, batch).await?);
     }
     // What an alias left behind is named by nothing, but the catalog that knows it is the right one.
@@ -84,8 +86,12 @@ async fn sweep_day(
     }
     let mut deleted = 0;
     for (crash, keys) in objects {
-        let orphans =
-            if known.contains(&crash) { not_of(maintenance, project, crash, keys).await? } else { keys };
+        let orphans = match recorded.get(&crash) {
+            Some(how) if known.contains(&crash) => not_of(project, crash, how, keys),
+            // What lost was swept before it was forgotten which attempt has won.
+            None if known.contains(&crash) => Vec::new(),
+            _ => keys,
+        };
         for key in orphans {
             maintenance.bucket.delete(&key).await?;
             deleted += 1;
@@ -111,18 +117,11 @@ fn is_of_an_attempt(key: &Key) -> bool {
 }
 
 /// What does not belong to a recorded crash: what an attempt wrote that did not win; and all, where it is only counted.
-async fn not_of(
-    maintenance: &Maintenance,
-    project: ProjectId,
-    crash: CrashId,
-    keys: Vec<Key>,
-) -> Result<Vec<Key>, MaintenanceError> {
-    let Some(row) = maintenance.catalog.crash(project, crash).await? else { return Ok(Vec::new()) };
-    if row.counted_by.is_some() {
-        return Ok(keys);
+fn not_of(project: ProjectId, crash: CrashId, how: &RecordedAs, keys: Vec<Key>) -> Vec<Key> {
+    if how.counted_by.is_some() {
+        return keys;
     }
-    let won = Key::document(project, crash, &row.attempt).name();
+    let won = Key::document(project, crash, &how.attempt).name();
     let winner = won.strip_suffix(".json").unwrap_or(&won).to_owned();
-    let lost = keys.into_iter().filter(|key| is_of_an_attempt(key) && !key.name().starts_with(&winner));
-    Ok(lost.collect())
+    keys.into_iter().filter(|key| is_of_an_attempt(key) && !key.name().starts_with(&winner)).collect()
 }

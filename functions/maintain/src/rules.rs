@@ -7,15 +7,20 @@ use epitaph_rules::{LARGEST_DOCUMENT, Rules};
 
 use crate::MaintenanceError;
 
+/// The rules that are in force.
+pub(crate) async fn current(catalog: &Catalog) -> Result<Rules, MaintenanceError> {
+    Ok(match catalog.rules().await? {
+        Some(found) => Rules { revision: found.revision, ..Rules::read(found.document.as_bytes())? },
+        None => Rules::default(),
+    })
+}
+
 /// Publishes the rules of the catalog to the bucket, unless they are there. So a copy that was lost comes back.
 ///
 /// # Errors
 /// When an engine failed, or what the catalog holds cannot be read.
 pub async fn publish_rules(catalog: &Catalog, bucket: &Bucket) -> Result<(), MaintenanceError> {
-    let rules = match catalog.rules().await? {
-        Some(found) => Rules { revision: found.revision, ..Rules::read(found.document.as_bytes())? },
-        None => Rules::default(),
-    };
+    let rules = current(catalog).await?;
     let wanted = Bytes::from(rules.write()?);
     let there = match bucket.get(&Key::rules(), LARGEST_DOCUMENT).await {
         Ok(there) => there == wanted,

@@ -9,6 +9,8 @@ use crate::{Done, Maintenance, MaintenanceError};
 
 /// How often parked messages are looked for: a listing of one directory.
 const PARKED_EVERY: Duration = Duration::from_secs(5);
+/// How often facts are sealed: in between, questions read more rows.
+const SEAL_EVERY: Duration = Duration::from_secs(60);
 /// How often everything else is looked after.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
 
@@ -16,6 +18,7 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy)]
 enum Task {
     SendParked,
+    Seal,
     KeepInOrder,
 }
 
@@ -25,6 +28,7 @@ impl Maintenance {
     pub async fn keep_running(self, stop: watch::Receiver<bool>) {
         tokio::join!(
             self.repeat(Task::SendParked, PARKED_EVERY, stop.clone()),
+            self.repeat(Task::Seal, SEAL_EVERY, stop.clone()),
             self.repeat(Task::KeepInOrder, HOUSEKEEPING_EVERY, stop),
         );
     }
@@ -52,6 +56,7 @@ impl Maintenance {
     async fn run_once(&self, task: Task) -> Result<Done, MaintenanceError> {
         match task {
             Task::SendParked => Ok(Done { sent_on: self.send_parked().await?, ..Done::default() }),
+            Task::Seal => self.seal().await,
             Task::KeepInOrder => self.keep_in_order().await,
         }
     }

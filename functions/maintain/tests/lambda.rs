@@ -26,7 +26,9 @@ async fn a_schedule_has_everything_done_that_is_due() {
     let orphan = Key::payload(ProjectId::FIRST, on_day(LONGEST_MESSAGE_LIFE_DAYS + 1, 3), 0);
     house.put(&orphan).await;
     let done = invoke(&house, &json!({"source": "aws.events"}), Duration::from_secs(60)).await.unwrap();
-    let expected = json!({"sent_on": 1, "expired": 0, "orphans": 1, "gathered": 1, "unfinished": false});
+    let expected = json!({
+        "sent_on": 1, "expired": 0, "orphans": 1, "gathered": 1, "sealed": 0, "compacted": 0, "unfinished": false,
+    });
     assert_eq!(done, expected);
 }
 

@@ -115,6 +115,68 @@ async fn what_is_older_than_the_retention_is_deleted_whole_and_nothing_younger()
 }
 
 #[tokio::test]
+async fn a_project_keeps_crashes_and_their_files_for_as_long_as_its_rules_say() {
+    let house = House::new().await;
+    let rules = r#"{"version":1,"projects":{"1":{"retention":{"crashes":40,"files":25}}}}"#;
+    assert!(house.catalog.set_rules(rules, 0).await.unwrap().is_some());
+    let [gone, without_files, whole] = [days_ago(40, 1), on_day(30, 2), on_day(24, 3)];
+    house.crash(gone).await;
+    let [_, _, document] = house.crash(without_files).await;
+    let mut kept = texts(&house.crash(whole).await);
+    kept.insert(document.to_string());
+    // Its message may still come.
+    let waiting = Key::payload(ONE, on_day(30, 4), 0);
+    house.park(on_day(30, 4)).await;
+    house.queue.refuses.store(true, Ordering::Relaxed);
+    house.put(&waiting).await;
+    let done = house.maintenance().run().await.unwrap();
+    assert_eq!((done.expired, done.orphans), (1, 0));
+    assert_eq!(house.recorded().await, [without_files, whole].into());
+    kept.extend(texts(&[waiting, Key::parked(ONE, &on_day(30, 4).to_string())]));
+    assert_eq!(house.objects().await, kept);
+}
+
+#[tokio::test]
+async fn sealed_crashes_expire_with_their_objects_and_are_no_orphans_before() {
+    let house = House::new().await;
+    let maintenance = house.sealing();
+    let [old, counted, young] = [on_day(95, 1), on_day(OLD, 2), on_day(OLD, 3)];
+    house.crash(old).await;
+    house.count_only(counted).await;
+    let kept = texts(&house.crash(young).await);
+    for orphan in [
+        Key::payload(ONE, counted, 0),
+        Key::document(ONE, young, "lost"),
+        Key::inline_payload(ONE, young, "lost", 1),
+    ] {
+        house.put(&orphan).await;
+    }
+    assert_eq!(maintenance.seal().await.unwrap().sealed, 3);
+    assert_eq!(house.recorded().await, BTreeSet::new(), "all are in segments");
+    let done = maintenance.run().await.unwrap();
+    assert_eq!((done.expired, done.orphans), (1, 3));
+    assert_eq!(house.objects().await, kept);
+    assert_eq!(house.catalog.segments(ONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_segment_that_the_catalog_does_not_know_is_swept_when_it_is_old_and_others_are_known() {
+    let house = House::new().await;
+    let stray = Key::segment(ONE, "stray");
+    house.put(&stray).await;
+    let maintenance = house.sealing();
+    maintenance.sweep().await.unwrap();
+    assert!(house.bucket.exists(&stray).await.unwrap(), "it may be the wrong catalog");
+    house.record_only(days_ago(1, 1)).await;
+    assert_eq!(maintenance.seal().await.unwrap().sealed, 1);
+    house.maintenance().sweep().await.unwrap();
+    assert!(house.bucket.exists(&stray).await.unwrap(), "it may be being written");
+    assert_eq!(maintenance.sweep().await.unwrap(), 1);
+    assert!(!house.bucket.exists(&stray).await.unwrap());
+    assert_eq!(house.catalog.segments(ONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn more_crashes_than_one_batch_holds_expire_in_one_run() {
     let house = House::new().await;
     for batch in 0..6 {
@@ -239,8 +301,8 @@ async fn two_instances_at_once_do_the_work_once() {
         done
     };
     let (first, second) = tokio::join!(held_up, meanwhile);
-    assert_eq!(second, Done { sent_on: 0, expired: 1, orphans: 1, gathered: 0 });
-    assert_eq!(first.unwrap(), Done { sent_on: 2, expired: 0, orphans: 0, gathered: 0 });
+    assert_eq!(second, Done { sent_on: 0, expired: 1, orphans: 1, gathered: 0, ..Done::default() });
+    assert_eq!(first.unwrap(), Done { sent_on: 2, expired: 0, orphans: 0, gathered: 0, ..Done::default() });
     assert_eq!(house.queue.taken().len(), 2);
 }
 
@@ -261,7 +323,7 @@ async fn what_another_instance_has_begun_is_left_to_it() {
     for task in tasks {
         house.catalog.release_lease(task, "another").await.unwrap();
     }
-    let everything = Done { sent_on: 1, expired: 1, orphans: 1, gathered: 0 };
+    let everything = Done { sent_on: 1, expired: 1, orphans: 1, gathered: 0, ..Done::default() };
     assert_eq!(maintenance.run().await.unwrap(), everything);
 }
 
@@ -305,7 +367,7 @@ async fn cut_off_at_any_step_and_run_again_it_ends_as_if_it_had_not_been_cut_off
     let template = house_with_work().await;
     let whole = template.copy();
     let done = whole.maintenance().run().await.unwrap();
-    assert_eq!(done, Done { sent_on: 1, expired: 1, orphans: 2, gathered: 1 });
+    assert_eq!(done, Done { sent_on: 1, expired: 1, orphans: 2, gathered: 1, ..Done::default() });
     let (expected, sent) = (state(&whole).await, whole.queue.taken());
     let kept: Vec<_> = expected.0.iter().map(|key| key.rsplit('/').next().unwrap()).collect();
     assert_eq!(kept, ["won.json.zst", "won.json.zst", "0", "won-1.zst", "0", "0", "won-1.zst"]);

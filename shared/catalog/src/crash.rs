@@ -1,4 +1,6 @@
 //! Reading crashes: what the catalog knows of them, which is their facts. The whole crash is a document in the bucket.
+//!
+//! Crashes whose facts are in segments are not found here.
 
 use std::collections::HashSet;
 
@@ -6,15 +8,15 @@ use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
-use crate::{Catalog, CatalogError, bounded, row};
+use crate::{Catalog, CatalogError, bounded, fact, row};
 
 /// The columns of a [`CrashRow`]. Each statement that begins with it names facts `f` and signatures `s`.
 macro_rules! select_crash {
     ($rest:literal) => {
         concat!(
-            "SELECT f.crash_id, f.project, f.received_at, f.occurred_at, f.weight, f.signature, f.kind, f.reason, \
-             f.release, f.environment, f.platform, f.os_version, f.arch, f.device, f.gpu, f.user_hash, \
-             f.uptime_seconds, f.unreadable, f.attempt, f.counted_by, s.issue, s.text AS signature_text ",
+            "SELECT ",
+            $crate::fact::fact_columns!(),
+            ", f.attempt, f.counted_by, s.issue, s.text AS signature_text ",
             $rest
         )
     };
@@ -58,8 +60,8 @@ pub struct CrashRow {
     pub issue: IssueNumber,
     /// Its signature, as people read it.
     pub signature_text: String,
-    /// The attempt whose document is the crash's.
-    pub attempt: String,
+    /// The attempt whose document is the crash's. `None` where no document of it is left.
+    pub attempt: Option<String>,
     /// The rule by which it is only counted: it has neither document nor files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_by: Option<String>,
@@ -186,28 +188,7 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
 
 pub(crate) fn read(row: &AnyRow) -> Result<CrashRow, CatalogError> {
     Ok(CrashRow {
-        fact: Fact {
-            received_at: row::time(row, "received_at")?,
-            occurred_at: row::time(row, "occurred_at")?,
-            weight: row::number(row, "weight")?,
-            kind: row::parsed(row, "kind")?,
-            reason: row.try_get("reason")?,
-            release: row.try_get("release")?,
-            environment: row.try_get("environment")?,
-            platform: row.try_get("platform")?,
-            os_version: row.try_get("os_version")?,
-            arch: row.try_get("arch")?,
-            device: row.try_get("device")?,
-            gpu: row.try_get("gpu")?,
-            user: row.try_get("user_hash")?,
-            uptime_seconds: row::optional_number(row, "uptime_seconds")?,
-            unreadable: row.try_get::<i64, _>("unreadable")? != 0,
-            ..Fact::new(
-                row::parsed(row, "crash_id")?,
-                row::project(row, "project")?,
-                row::parsed(row, "signature")?,
-            )
-        },
+        fact: fact::read(row)?,
         issue: IssueNumber(row.try_get("issue")?),
         signature_text: row.try_get("signature_text")?,
         attempt: row.try_get("attempt")?,
@@ -230,6 +211,10 @@ mod tests {
         new.fact.occurred_at = Timestamp::from_millis(-5);
         new.fact.weight = u32::MAX;
         new.fact.unreadable = true;
+        new.fact.foreground = Some(false);
+        (new.fact.gpu_driver, new.fact.session) = (Some("551.23".into()), Some(String::new()));
+        new.fact.tags =
+            [("shard".into(), "eu-3 \0 \"quoted\"".into()), (String::new(), "\u{1f525}".into())].into();
         new.counted_by = Some("noise".into());
         assert_eq!(catalog.crash(new.fact.project, new.fact.crash_id).await.unwrap(), None);
         catalog.record(&new).await.unwrap();
@@ -239,7 +224,7 @@ mod tests {
             fact: new.fact.clone(),
             issue: IssueNumber(1),
             signature_text: "render".into(),
-            attempt: new.attempt.clone(),
+            attempt: Some(new.attempt.clone()),
             counted_by: Some("noise".into()),
         };
         assert_eq!(row, expected);

@@ -84,6 +84,14 @@ impl Dialect {
         }
     }
 
+    /// How a transaction begins whose questions all see the same moment.
+    pub(crate) const fn begin_snapshot(&self) -> &'static str {
+        match self {
+            Dialect::Sqlite(_) => "BEGIN",
+            Dialect::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
     pub(crate) fn manner(&self) -> Manner {
         match self {
             Dialect::Sqlite(_) => Manner { names_statements: true, patience: None },

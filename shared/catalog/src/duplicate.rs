@@ -38,8 +38,7 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 const AT_ONCE: usize = 500;
 
 impl Catalog {
-    /// The crash with a name: an id that a client was given, an alias of it, or the client's own id; with or without
-    /// hyphens, `bp-` before it, in either case. In a project, or in whichever.
+    /// The crash with a name, if its fact is in no segment. See [`Catalog::crashes_named`].
     ///
     /// # Errors
     /// [`CatalogError::Unavailable`].
@@ -48,23 +47,42 @@ impl Catalog {
         project: Option<ProjectId>,
         name: &str,
     ) -> Result<Option<CrashRow>, CatalogError> {
-        let Some(name) = plain(name) else { return Ok(None) };
-        if let Ok(id) = name.parse::<CrashId>() {
+        for (project, crash) in self.crashes_named(project, name).await? {
             let row = match project {
-                Some(project) => self.crash(project, id).await?,
-                None => self.find_crash(id).await?,
+                Some(project) => self.crash(project, crash).await?,
+                None => self.find_crash(crash).await?,
             };
             if row.is_some() {
                 return Ok(row);
             }
-            if let Some((project, crash)) = self.named("aliases", "alias", &id.to_string(), project).await? {
-                return self.crash(project, crash).await;
-            }
         }
-        match self.named("client_ids", "client_id", &name, project).await? {
-            Some((project, crash)) => self.crash(project, crash).await,
-            None => Ok(None),
+        Ok(None)
+    }
+
+    /// The crashes that a name may be of, to be looked for in this order: an id that a client was given, an alias of
+    /// it, or the client's own id; with or without hyphens, `bp-` before it, in either case. In a project, or in
+    /// whichever. Those that are named by another's alias or a client's id were recorded; whether a crash has the id
+    /// itself, and in which project, is not looked at.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn crashes_named(
+        &self,
+        project: Option<ProjectId>,
+        name: &str,
+    ) -> Result<Vec<(Option<ProjectId>, CrashId)>, CatalogError> {
+        let Some(name) = plain(name) else { return Ok(Vec::new()) };
+        let mut crashes = Vec::new();
+        let mut add = |(project, crash)| crashes.push((Some(project), crash));
+        let id = name.parse::<CrashId>().ok();
+        if let Some(id) = id {
+            self.named("aliases", "alias", &id.to_string(), project).await?.map(&mut add);
         }
+        self.named("client_ids", "client_id", &name, project).await?.map(&mut add);
+        if let Some(id) = id {
+            crashes.insert(0, (project, id));
+        }
+        Ok(crashes)
     }
 
     async fn named(

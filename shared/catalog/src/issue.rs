@@ -9,9 +9,12 @@ use std::{fmt, str::FromStr};
 
 use epitaph_crash_model::{CrashId, IssueNumber, Kind, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
-use crate::{Catalog, CatalogError, bounded, row};
+use crate::{Catalog, CatalogError, bounded, crash::placeholders, row};
+
+/// How many issues one statement names.
+const AT_ONCE: usize = 500;
 
 /// One row per signature: the issue `i`, its counts `t`, what the signature `s` keeps and its latest fact `l`.
 macro_rules! select_issue {
@@ -67,6 +70,16 @@ pub(crate) const ONE: &str = select_issue!(
          AND s.project = $1 AND s.issue = $2 AND f.received_at >= $3) t",
     "WHERE i.project = $1 AND i.number = $2"
 );
+
+/// Without counts: the issues' own rows, with their first and last crashes.
+pub(crate) fn numbered(count: usize) -> String {
+    select_issue!(
+        "",
+        "issues i CROSS JOIN (SELECT CAST(0 AS BIGINT) AS count, CAST(0 AS BIGINT) AS users) t",
+        "WHERE i.project = $1 AND i.number IN ({numbers}) ORDER BY i.number"
+    )
+    .replace("{numbers}", &placeholders(2, count))
+}
 
 /// Where an issue stands in people's work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +210,29 @@ impl Catalog {
             .bind(issue.0)
             .bind(since.map_or(i64::MIN, Timestamp::as_millis));
         Ok(join(&self.all(question).await?)?.pop())
+    }
+}
+
+impl Catalog {
+    /// Some issues, in the order of their numbers, as they are whatever is counted: `count` and `users` are 0. First and
+    /// last crashes are those of all facts, also of those in segments and of those that have expired.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn issues_numbered(
+        &self,
+        project: ProjectId,
+        numbers: &[IssueNumber],
+    ) -> Result<Vec<Issue>, CatalogError> {
+        let mut issues = Vec::new();
+        for some in numbers.chunks(AT_ONCE) {
+            let mut question = sqlx::query(AssertSqlSafe(numbered(some.len()))).bind(project.as_i64());
+            for number in some {
+                question = question.bind(number.0);
+            }
+            issues.extend(join(&self.all(question).await?)?);
+        }
+        Ok(issues)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A crash is recorded exactly once, however often its message is delivered: [`Catalog::record`] writes `seen`, the
 //! issue and the fact in one transaction. Counts, users and last-seen are read from the facts; no row is updated by
-//! every writer.
+//! every writer. Facts that are sealed into segments are rows no more: what is asked of crashes, issues and counts here
+//! is of the others. [`Catalog::snapshot`] gives both.
 //!
 //! "Seen" means accepted: every time here, and every period, is that of acceptance (`received_at`), since a client's
 //! clock may say anything.
@@ -17,6 +18,7 @@ mod dead_letter;
 mod dialect;
 mod duplicate;
 mod error;
+mod fact;
 mod feedback;
 mod issue;
 mod lease;
@@ -28,6 +30,8 @@ mod record;
 mod retention;
 mod row;
 mod rules;
+mod segment;
+mod snapshot;
 mod sqlite;
 mod statistics;
 
@@ -58,6 +62,8 @@ pub use crate::{
     project::Project,
     record::{NewCrash, Recorded},
     rules::{CountedOutcome, RulesDocument},
+    segment::{SegmentRow, Unsealed},
+    snapshot::{RecordedAs, SignatureRow, Snapshot},
     statistics::{Dimension, Share, TrendPoint},
 };
 

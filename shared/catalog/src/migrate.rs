@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_duplicates.sql"),
     include_str!("../migrations/0004_rules.sql"),
     include_str!("../migrations/0005_counted.sql"),
+    include_str!("../migrations/0006_segments.sql"),
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version \

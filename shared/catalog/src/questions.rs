@@ -113,6 +113,14 @@ impl Catalog {
         Ok(rows)
     }
 
+    /// Begins to ask several things of one moment.
+    pub(crate) async fn begin_snapshot(&self) -> Result<Transaction, CatalogError> {
+        self.check_once().await?;
+        let (pool, manner) = (self.reader().await?, self.0.dialect.manner());
+        let begun = manner.wait(pool.begin_with(self.0.dialect.begin_snapshot())).await?;
+        Ok(Transaction::new(begun, manner))
+    }
+
     /// Begins to change something.
     pub(crate) async fn begin(&self) -> Result<Transaction, CatalogError> {
         self.check_once().await?;

@@ -3,10 +3,10 @@
 use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, RuleOutcome, Signature, Timestamp};
 use sqlx::Row as _;
 
-use crate::{Catalog, CatalogError, IssueStatus, duplicate, questions::Transaction, row, rules};
+use crate::{Catalog, CatalogError, IssueStatus, duplicate, fact, questions::Transaction, row, rules};
 
-pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT DO NOTHING";
+pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt, counted_by) \
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 pub(crate) const FIND_ISSUE: &str = "SELECT issue FROM signatures WHERE project = $1 AND id = $2";
 /// Changes nothing, but whoever else numbers an issue of this project now waits.
 pub(crate) const LOCK_PROJECT: &str =
@@ -22,11 +22,6 @@ pub(crate) const LOWER_FIRST: &str = "UPDATE signatures \
     SET first_seen_at = $3, first_crash = $4, first_release = $5 \
     WHERE project = $1 AND id = $2 \
     AND (first_seen_at > $3 OR (first_seen_at = $3 AND first_crash > $4))";
-const ADD_FACT: &str = "INSERT INTO facts (project, crash_id, received_at, occurred_at, weight, signature, \
-    kind, reason, release, environment, platform, os_version, arch, device, gpu, user_hash, uptime_seconds, \
-    unreadable, attempt, counted_by) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
-    ON CONFLICT DO NOTHING";
 pub(crate) const WAS_SEEN: &str = "SELECT 1 WHERE \
     EXISTS (SELECT 1 FROM seen WHERE day = $1 AND project = $2 AND crash_id = $3) \
     OR EXISTS (SELECT 1 FROM facts f WHERE f.project = $2 AND f.crash_id = $3) \
@@ -115,7 +110,8 @@ async fn record_in(transaction: &mut Transaction, crash: &NewCrash) -> Result<Re
         .bind(fact.crash_id.day().number())
         .bind(fact.project.as_i64())
         .bind(fact.crash_id.to_string())
-        .bind(row::text(&crash.attempt));
+        .bind(row::text(&crash.attempt))
+        .bind(row::optional_text(crash.counted_by.as_ref()));
     if transaction.execute(see).await? == 0 {
         return Ok(Recorded::Already);
     }
@@ -192,26 +188,7 @@ async fn lower_first(transaction: &mut Transaction, fact: &Fact) -> Result<(), C
 
 /// Whether the fact was not there yet.
 async fn add_fact(transaction: &mut Transaction, crash: &NewCrash) -> Result<bool, CatalogError> {
-    let fact = &crash.fact;
-    let add = sqlx::query(ADD_FACT)
-        .bind(fact.project.as_i64())
-        .bind(fact.crash_id.to_string())
-        .bind(fact.received_at.as_millis())
-        .bind(fact.occurred_at.as_millis())
-        .bind(i64::from(fact.weight))
-        .bind(fact.signature.to_string())
-        .bind(fact.kind.as_str())
-        .bind(row::optional_text(fact.reason.as_ref()))
-        .bind(row::optional_text(fact.release.as_ref()))
-        .bind(row::optional_text(fact.environment.as_ref()))
-        .bind(row::optional_text(fact.platform.as_ref()))
-        .bind(row::optional_text(fact.os_version.as_ref()))
-        .bind(row::optional_text(fact.arch.as_ref()))
-        .bind(row::optional_text(fact.device.as_ref()))
-        .bind(row::optional_text(fact.gpu.as_ref()))
-        .bind(row::optional_text(fact.user.as_ref()))
-        .bind(fact.uptime_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)))
-        .bind(i64::from(fact.unreadable))
+    let add = fact::bind(sqlx::query(fact::ADD), &crash.fact)?
         .bind(row::text(&crash.attempt))
         .bind(row::optional_text(crash.counted_by.as_ref()));
     Ok(transaction.execute(add).await? == 1)

@@ -30,7 +30,7 @@ async fn a_crash_is_recorded_once_and_the_first_attempt_wins(engine: Engine) {
     let other = NewCrash { fact: Fact { signature: other.signature.id, ..other.fact }, ..other };
     assert_eq!(catalog.record(&other).await.unwrap(), Recorded::Already);
     let row = catalog.crash(first.fact.project, first.fact.crash_id).await.unwrap().unwrap();
-    assert_eq!((row.attempt.as_str(), row.issue), ("attempt-1", IssueNumber(1)));
+    assert_eq!((row.attempt.as_deref(), row.issue), (Some("attempt-1"), IssueNumber(1)));
     assert!(catalog.was_seen(first.fact.project, first.fact.crash_id).await.unwrap());
     assert_eq!(total(&catalog).await, 1);
 }

@@ -13,13 +13,9 @@ use crate::{
     row,
 };
 
-/// From project to project by the index, as `crash::FIND` is.
 pub(crate) const EXPIRED: &str = select_crash!(
-    "FROM (SELECT k.project, k.crash_id FROM projects p CROSS JOIN facts k \
-           WHERE k.project = p.id AND k.received_at < $1 LIMIT $2) found \
-     CROSS JOIN facts f CROSS JOIN signatures s \
-     WHERE f.project = found.project AND f.crash_id = found.crash_id \
-     AND s.project = f.project AND s.id = f.signature"
+    "FROM facts f JOIN signatures s ON s.project = f.project AND s.id = f.signature \
+     WHERE f.project = $1 AND f.received_at < $2 ORDER BY f.received_at, f.crash_id LIMIT $3"
 );
 /// What a signature must know of facts that go: see `issue`.
 pub(crate) const RAISE_LAST: &str = "UPDATE signatures \
@@ -32,16 +28,18 @@ pub(crate) const FORGET: &str = "DELETE FROM seen WHERE (day, project, crash_id)
 const AT_ONCE: usize = 500;
 
 impl Catalog {
-    /// Crashes of all projects that were accepted before a moment.
+    /// Crashes of a project that were accepted before a moment, and whose facts are in no segment.
     ///
     /// # Errors
     /// [`CatalogError::Unavailable`].
     pub async fn expired_crashes(
         &self,
+        project: ProjectId,
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<CrashRow>, CatalogError> {
-        let question = sqlx::query(EXPIRED).bind(before.as_millis()).bind(bounded(limit));
+        let question = sqlx::query(EXPIRED).bind(project.as_i64());
+        let question = question.bind(before.as_millis()).bind(bounded(limit));
         self.all(question).await?.iter().map(crash::read).collect()
     }
 
@@ -66,7 +64,8 @@ impl Catalog {
 
     async fn delete_some(&self, project: ProjectId, crashes: &[CrashId]) -> Result<u64, CatalogError> {
         let mut transaction = self.begin().await?;
-        let deleted = delete(&mut transaction, project, crashes).await?;
+        let deleted = delete_facts(&mut transaction, project, crashes).await?;
+        duplicate::forget_names(&mut transaction, project, crashes).await?;
         transaction.commit().await?;
         Ok(deleted)
     }
@@ -91,7 +90,8 @@ impl Catalog {
     }
 }
 
-async fn delete(
+/// Deletes the rows of facts that go elsewhere, or for good. What their signatures must know of them is kept.
+pub(crate) async fn delete_facts(
     transaction: &mut Transaction,
     project: ProjectId,
     crashes: &[CrashId],
@@ -101,7 +101,6 @@ async fn delete(
         delete = delete.bind(crash.to_string());
     }
     let rows = transaction.all(delete).await?;
-    duplicate::forget_names(transaction, project, crashes).await?;
     let mut last: BTreeMap<String, (Timestamp, String, Option<String>)> = BTreeMap::new();
     for row in &rows {
         let crash = (row::time(row, "received_at")?, row.try_get("crash_id")?, row.try_get("release")?);
@@ -138,7 +137,7 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    async fn what_expired_is_found_in_every_project_and_deleted_only_there(engine: Engine) {
+    async fn what_expired_is_found_in_its_project_and_deleted_only_there(engine: Engine) {
         let (_place, catalog) = catalog(engine).await;
         let other = catalog.add_project(None, "Other").await.unwrap().id;
         let mut all: Vec<_> = (0..6).map(|index| crash(index, "render", T0 + i64::from(index))).collect();
@@ -154,13 +153,17 @@ mod tests {
         twin.fact.received_at = at(T0 + HOUR);
         catalog.record(&twin).await.unwrap();
 
-        let expired = catalog.expired_crashes(at(T0 + 5), 100).await.unwrap();
-        let ids: Vec<_> = expired.iter().map(|row| (row.fact.project, row.fact.crash_id)).collect();
+        let mut ids = Vec::new();
+        for project in [ProjectId::FIRST, other] {
+            let expired = catalog.expired_crashes(project, at(T0 + 5), 100).await.unwrap();
+            assert!(expired.iter().all(|row| row.fact.project == project));
+            ids.extend(expired.iter().map(|row| (project, row.fact.crash_id)));
+        }
         assert_eq!(ids.len(), 5);
-        assert_eq!(catalog.expired_crashes(at(T0 + 5), 2).await.unwrap().len(), 2);
+        assert_eq!(catalog.expired_crashes(other, at(T0 + 5), 1).await.unwrap().len(), 1);
         assert_eq!(catalog.delete_crashes(&ids).await.unwrap(), 5);
         assert_eq!(catalog.delete_crashes(&ids).await.unwrap(), 0);
-        assert!(catalog.expired_crashes(at(T0 + 5), 100).await.unwrap().is_empty());
+        assert!(catalog.expired_crashes(other, at(T0 + 5), 100).await.unwrap().is_empty());
         assert_eq!(catalog.recent_crashes(ProjectId::FIRST, 9).await.unwrap().len(), 0);
         let left = catalog.recent_crashes(other, 9).await.unwrap();
         assert_eq!(
@@ -204,7 +207,7 @@ mod tests {
     }
 
     on_each_engine! {
-        what_expired_is_found_in_every_project_and_deleted_only_there,
+        what_expired_is_found_in_its_project_and_deleted_only_there,
         a_crash_whose_fact_expired_is_still_not_recorded_again,
         crashes_are_forgotten_by_day_of_acceptance_in_any_number,
         a_crash_that_is_forgotten_as_seen_is_not_counted_twice_while_its_fact_is_there,

@@ -22,10 +22,11 @@ pub(crate) const FIRSTS: &str = "SELECT COUNT(*) AS taken, \
     FROM hour_firsts WHERE hour = $1 AND project = $2 AND signature = $3";
 const ADD_FIRST: &str = "INSERT INTO hour_firsts (hour, project, signature, crash_id) VALUES ($1, $2, $3, $4) \
     ON CONFLICT DO NOTHING";
-/// Those whose details are kept.
-pub(crate) const KEPT_FIRSTS: &str = "SELECT h.crash_id FROM hour_firsts h JOIN facts f \
-    ON f.project = h.project AND f.crash_id = h.crash_id \
-    WHERE h.hour = $1 AND h.project = $2 AND h.signature = $3 AND f.counted_by IS NULL \
+/// Those whose details are kept. An alias has left nothing.
+pub(crate) const KEPT_FIRSTS: &str = "SELECT h.crash_id FROM hour_firsts h JOIN seen \
+    ON seen.day = $5 AND seen.project = h.project AND seen.crash_id = h.crash_id \
+    WHERE h.hour = $1 AND h.project = $2 AND h.signature = $3 AND seen.counted_by IS NULL \
+    AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.project = h.project AND a.alias = h.crash_id) \
     ORDER BY h.crash_id LIMIT $4";
 pub(crate) const FORGET_FIRSTS: &str = "DELETE FROM hour_firsts WHERE (hour, project, signature, crash_id) IN \
     (SELECT hour, project, signature, crash_id FROM hour_firsts WHERE hour < $1 LIMIT $2)";
@@ -119,7 +120,8 @@ impl Catalog {
             .bind(crash.day().number())
             .bind(project.as_i64())
             .bind(crash.to_string())
-            .bind(row::text(attempt));
+            .bind(row::text(attempt))
+            .bind(None::<String>);
         if transaction.execute(see).await? == 0 {
             return Ok(false);
         }
@@ -206,7 +208,8 @@ impl Catalog {
     ) -> Result<Vec<CrashId>, CatalogError> {
         let hour = crash.accepted_at().as_millis().div_euclid(HOUR);
         let question = sqlx::query(KEPT_FIRSTS).bind(hour).bind(project.as_i64()).bind(signature.to_string());
-        let rows = self.all(question.bind(crate::bounded(limit))).await?;
+        let question = question.bind(crate::bounded(limit)).bind(crash.day().number());
+        let rows = self.all(question).await?;
         rows.iter().map(|found| row::parsed(found, "crash_id")).collect()
     }
 

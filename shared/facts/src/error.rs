@@ -3,6 +3,7 @@
 use std::io;
 
 use epitaph_bucket::BucketError;
+use epitaph_catalog::CatalogError;
 
 use crate::QuestionError;
 
@@ -15,6 +16,9 @@ pub enum FactsError {
     /// The bucket did not do what it was asked.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// The catalog did not do what it was asked.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// A segment is not as this code wrote it.
     #[error("segment {segment} cannot be read: {why}")]
     Segment {
@@ -45,6 +49,7 @@ impl FactsError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Bucket(error) => error.is_unavailable(),
+            Self::Catalog(error) => error.is_unavailable(),
             Self::Scratch(_) | Self::Damaged | Self::Stopped => true,
             Self::Question(_) | Self::Segment { .. } | Self::OutOfOrder | Self::Write(_) => false,
         }

@@ -2,6 +2,8 @@
 //!
 //! Clients name the same thing in many ways; which names are looked at is in `annotations`.
 
+#[cfg(feature = "query")]
+mod all;
 mod annotations;
 #[cfg(feature = "query")]
 mod engine;
@@ -18,6 +20,8 @@ mod segment;
 #[cfg(feature = "query")]
 mod version;
 
+#[cfg(feature = "query")]
+pub use all::{Facts, View};
 #[cfg(feature = "query")]
 pub use engine::{Cursor, Engine, EngineOptions, Listing, Page, Signatures, Snapshot};
 #[cfg(feature = "query")]

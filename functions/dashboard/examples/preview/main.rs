@@ -10,6 +10,7 @@ use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash};
 use epitaph_crash_model::{Crash, Timestamp};
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_facts::Facts;
 use epitaph_secrets::{Purpose, RootSecret};
 
 const CRASHES: u64 = 640;
@@ -50,7 +51,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("open http://{}/login?token=only-for-looking", listener.local_addr()?);
-    axum::serve(listener, router(Dashboard::new(settings, catalog, bucket))).await?;
+    let facts = Facts::new(catalog, bucket, directory.path().join("scratch"));
+    axum::serve(listener, router(Dashboard::new(settings, facts))).await?;
     Ok(())
 }
 

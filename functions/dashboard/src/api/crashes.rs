@@ -88,9 +88,9 @@ pub(super) async fn of_issue(
     let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
     let (limit, before) =
         (limit(asked.limit.as_deref(), DEFAULT_CRASHES, MOST_CRASHES)?, cursor(asked.before.as_deref())?);
-    let catalog = dashboard.catalog();
-    catalog.issue(project, issue, Some(Timestamp::now())).await?.ok_or(Fault::NoSuchIssue)?;
-    let mut rows = catalog.issue_crashes(project, issue, limit + 1, before).await?;
+    let view = dashboard.facts().view(project).await?;
+    view.issue(issue, Some(Timestamp::now())).await?.ok_or(Fault::NoSuchIssue)?;
+    let mut rows = view.issue_crashes(issue, limit + 1, before).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.fact.crash_id);

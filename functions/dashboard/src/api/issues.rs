@@ -38,7 +38,7 @@ pub(super) async fn list(
         order: order(asked.order.as_deref())?,
         limit: limit(asked.limit.as_deref(), DEFAULT_ISSUES, MOST_ISSUES)?,
     };
-    Ok(Json(Issues { issues: dashboard.catalog().issues(project, &query).await? }))
+    Ok(Json(Issues { issues: dashboard.facts().view(project).await?.issues(&query).await? }))
 }
 
 /// One issue; `count` and `users` are of the last `period` (default `all`).
@@ -50,5 +50,6 @@ pub(super) async fn one(
     let project = dashboard.project(&project).await?.id;
     let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
     let since = period(asked.period.as_deref(), Period::All)?.since(Timestamp::now());
-    dashboard.catalog().issue(project, issue, since).await?.map(Json).ok_or(Fault::NoSuchIssue)
+    let view = dashboard.facts().view(project).await?;
+    view.issue(issue, since).await?.map(Json).ok_or(Fault::NoSuchIssue)
 }

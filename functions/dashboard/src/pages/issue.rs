@@ -5,8 +5,8 @@ use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use epitaph_catalog::Dimension;
 use epitaph_crash_model::{IssueNumber, Kind, Timestamp};
+use epitaph_facts::Column;
 use serde::Deserialize;
 
 use super::{
@@ -62,14 +62,14 @@ struct Breakdown {
 }
 
 /// What crashes of one issue are told apart by, in the order in which it helps.
-fn dimensions(t: &Texts) -> [(Dimension, &'static str); 6] {
+fn dimensions(t: &Texts) -> [(Column, &'static str); 6] {
     [
-        (Dimension::Release, t.by_release),
-        (Dimension::Platform, t.by_platform),
-        (Dimension::OsVersion, t.by_os_version),
-        (Dimension::Reason, t.by_reason),
-        (Dimension::Environment, t.by_environment),
-        (Dimension::Arch, t.by_arch),
+        (Column::Release, t.by_release),
+        (Column::Platform, t.by_platform),
+        (Column::OsVersion, t.by_os_version),
+        (Column::Reason, t.by_reason),
+        (Column::Environment, t.by_environment),
+        (Column::Arch, t.by_arch),
     ]
 }
 
@@ -81,21 +81,21 @@ pub(crate) async fn show(
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "issues").await?;
     let id: IssueNumber = number_text.parse().map_err(|_| Fault::NoSuchIssue)?;
-    let (catalog, t) = (dashboard.catalog(), page.t);
+    let (view, t) = (dashboard.facts().view(project.id).await?, page.t);
     let period = Period::of_page(asked.period.as_deref());
     let now = Timestamp::now();
     let grid = period.grid(now);
-    let issue = catalog.issue(project.id, id, Some(grid.since)).await?.ok_or(Fault::NoSuchIssue)?;
-    let points = catalog.trend(project.id, Some(id), grid.since, grid.until, grid.pieces).await?;
+    let issue = view.issue(id, Some(grid.since)).await?.ok_or(Fault::NoSuchIssue)?;
+    let points = view.trend(Some(id), grid.since, grid.until, grid.pieces).await?;
 
     let mut breakdowns = Vec::new();
     for (dimension, title) in dimensions(t) {
-        let shares = catalog.breakdown(project.id, Some(id), Some(grid.since), dimension, SHARES).await?;
+        let shares = view.breakdown(Some(id), Some(grid.since), dimension.into(), SHARES).await?;
         breakdowns.push(Breakdown { title, shares: Shares::new(&shares, issue.count, t) });
     }
 
     let before = asked.before.as_deref().and_then(|before| before.parse().ok());
-    let mut crashes = catalog.issue_crashes(project.id, id, CRASHES + 1, before).await?;
+    let mut crashes = view.issue_crashes(id, CRASHES + 1, before).await?;
     let more = crashes.len() > CRASHES as usize;
     crashes.truncate(CRASHES as usize);
     let last = crashes.last().filter(|_| more).map(|row| row.fact.crash_id);

@@ -55,7 +55,8 @@ pub(crate) async fn show(
     let order = asked.order.as_deref().and_then(api::parse_order).unwrap_or_default();
     let now = Timestamp::now();
     let query = IssueQuery { since: Some(period.grid(now).since), limit: MOST_ISSUES + 1, order };
-    let mut issues = dashboard.catalog().issues(project.id, &query).await?;
+    let view = dashboard.facts().view(project.id).await?;
+    let mut issues = view.issues(&query).await?;
     let more = issues.len() > MOST_ISSUES as usize;
     issues.truncate(MOST_ISSUES as usize);
 
@@ -70,7 +71,7 @@ pub(crate) async fn show(
     html(&IssuesView {
         periods: periods(period, t, |word| href(word, order)),
         orders: api::ORDERS.map(choice).into(),
-        issues: IssueRow::all(&dashboard, project.id, &issues, period, now, t).await?,
+        issues: IssueRow::all(&view, project.id, &issues, period, now, t).await?,
         widest_href: href(Period::Quarter.word(), order),
         cut: more.then(|| (t.only_first)(MOST_ISSUES)),
         page,

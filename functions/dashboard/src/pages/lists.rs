@@ -2,10 +2,10 @@
 
 use epitaph_catalog::{CrashRow, Issue, IssueStatus};
 use epitaph_crash_model::{Kind, ProjectId, Timestamp};
+use epitaph_facts::View;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    Dashboard,
     chart::Chart,
     fault::Fault,
     period::{Grid, Period},
@@ -13,7 +13,7 @@ use crate::{
     texts::Texts,
 };
 
-/// How many questions to the catalog one page asks at once.
+/// How many questions one page asks at once.
 const AT_ONCE: usize = 4;
 
 /// One choice among several, as a link.
@@ -54,7 +54,7 @@ pub(crate) struct IssueRow {
 impl IssueRow {
     /// Rows for issues, each with its trend over the grid's span.
     pub(crate) async fn all(
-        dashboard: &Dashboard,
+        view: &View,
         project: ProjectId,
         issues: &[Issue],
         period: Period,
@@ -64,7 +64,7 @@ impl IssueRow {
         let grid = period.grid(now);
         let row = |issue: Issue| async move {
             let (since, until, pieces) = (grid.since, grid.until, period.few_pieces());
-            let points = dashboard.catalog().trend(project, Some(issue.id), since, until, pieces).await?;
+            let points = view.trend(Some(issue.id), since, until, pieces).await?;
             Ok(Self::new(project, &issue, Chart::small(&points, t), period, grid, now, t))
         };
         stream::iter(issues.to_vec()).map(row).buffered(AT_ONCE).try_collect().await

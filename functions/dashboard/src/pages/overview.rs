@@ -5,8 +5,9 @@ use axum::{
     extract::{Path, Query, State},
     response::{Redirect, Response},
 };
-use epitaph_catalog::{Dimension, IssueOrder, IssueQuery};
+use epitaph_catalog::{IssueOrder, IssueQuery};
 use epitaph_crash_model::Timestamp;
+use epitaph_facts::Column;
 use serde::Deserialize;
 
 use super::{
@@ -96,20 +97,20 @@ pub(crate) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "overview").await?;
-    let (catalog, t) = (dashboard.catalog(), page.t);
+    let (view, t) = (dashboard.facts().view(project.id).await?, page.t);
     let period = Period::of_page(asked.period.as_deref());
     let now = Timestamp::now();
     let grid = period.grid(now);
 
-    let latest = catalog.recent_crashes(project.id, LATEST_CRASHES).await?;
-    let points = catalog.trend(project.id, None, grid.since, grid.until, grid.pieces).await?;
-    let before = catalog.trend(project.id, None, grid.before(), grid.since, 1).await?;
+    let latest = view.recent_crashes(LATEST_CRASHES).await?;
+    let points = view.trend(None, grid.since, grid.until, grid.pieces).await?;
+    let before = view.trend(None, grid.before(), grid.since, 1).await?;
     let query = IssueQuery { since: Some(grid.since), limit: COUNTED_ISSUES, order: IssueOrder::Count };
-    let issues = catalog.issues(project.id, &query).await?;
+    let issues = view.issues(&query).await?;
     let top = &issues[..issues.len().min(TOP_ISSUES)];
-    let rows = IssueRow::all(&dashboard, project.id, top, period, now, t).await?;
+    let rows = IssueRow::all(&view, project.id, top, period, now, t).await?;
     let count = points.iter().map(|point| point.count).sum();
-    let breakdown = |dimension| catalog.breakdown(project.id, None, Some(grid.since), dimension, SHARES);
+    let breakdown = |dimension: Column| view.breakdown(None, Some(grid.since), dimension.into(), SHARES);
 
     let connect = match latest.as_slice() {
         [] => Some(Connect::new(&dashboard, &visitor, project.id).await?),
@@ -125,12 +126,12 @@ pub(crate) async fn show(
         active_issues: counted(issues.len()),
         new_issues: counted(issues.iter().filter(|issue| issue.first_seen >= grid.since).count()),
         chart: Chart::new(&points, grid, t),
-        kinds: Shares::of_kinds(&breakdown(Dimension::Kind).await?, t),
+        kinds: Shares::of_kinds(&breakdown(Column::Kind).await?, t),
         issues: rows,
         issues_href: format!("{address}/issues?period={}", period.word()),
-        releases: Shares::new(&breakdown(Dimension::Release).await?, count, t),
-        platforms: Shares::new(&breakdown(Dimension::Platform).await?, count, t),
-        environments: Shares::new(&breakdown(Dimension::Environment).await?, count, t),
+        releases: Shares::new(&breakdown(Column::Release).await?, count, t),
+        platforms: Shares::new(&breakdown(Column::Platform).await?, count, t),
+        environments: Shares::new(&breakdown(Column::Environment).await?, count, t),
         latest: CrashLine::all(&latest, now, t),
         page,
     })

@@ -32,11 +32,11 @@ pub(crate) async fn find(
             // Two games may give the same id: the one that is looked at comes first.
             let project = search.project.and_then(|named| named.parse().ok());
             let mut found = match project {
-                Some(project) => dashboard.catalog().find(Some(project), &name).await?,
+                Some(project) => dashboard.facts().find(Some(project), &name).await?,
                 None => None,
             };
             if found.is_none() {
-                found = dashboard.catalog().find(None, &name).await?;
+                found = dashboard.facts().find(None, &name).await?;
             }
             let fact = found.ok_or(Fault::NoSuchCrash)?.fact;
             Ok(Redirect::to(&format!("/projects/{}/crashes/{}", fact.project, fact.crash_id)))
@@ -46,7 +46,8 @@ pub(crate) async fn find(
                 Some(named) => named.parse().map_err(|_| Fault::NoSuchProject)?,
                 None => ProjectId::FIRST,
             };
-            dashboard.catalog().issue(project, number, None).await?.ok_or(Fault::NoSuchIssue)?;
+            let found = dashboard.catalog().issues_numbered(project, &[number]).await?;
+            found.first().ok_or(Fault::NoSuchIssue)?;
             Ok(Redirect::to(&format!("/projects/{project}/issues/{number}")))
         }
     }

@@ -13,6 +13,7 @@ use epitaph_crash_model::{
     Protocol, Role, StoredPayload, System, Thread, Trust, User,
 };
 use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_facts::Facts;
 use epitaph_secrets::{Purpose, RootSecret};
 use epitaph_signature::{Unsigned, sign};
 use tokio::{
@@ -86,7 +87,8 @@ impl Server {
             largest_answer: None,
         };
         change(&mut settings);
-        let routes = router(Dashboard::new(settings, catalog.clone(), bucket.clone()));
+        let facts = Facts::new(catalog.clone(), bucket.clone(), place.path().join("scratch"));
+        let routes = router(Dashboard::new(settings, facts));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]

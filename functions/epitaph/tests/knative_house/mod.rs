@@ -14,9 +14,10 @@ use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, IssueQuery};
 use epitaph_crash_model::{CrashId, ProjectId};
+use epitaph_facts::Facts;
 use epitaph_host::{Context, HttpSettings, Metrics, QueueUrl, Role, Settings, bind, serve};
 use epitaph_ingest::{Collector, Engines};
-use epitaph_maintain::{Maintenance, MaintenanceSettings};
+use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_process::{Puller, SubscriberSettings};
 use epitaph_test_knative::{Broker, SECRET, Trigger, key, post};
 use futures_util::TryStreamExt as _;
@@ -116,13 +117,11 @@ impl House {
         let settings = MaintenanceSettings {
             retention_days: context.settings.retention_days,
             message_secret: context.secrets.message.clone(),
+            sealing: Sealing::default(),
         };
-        let maintenance = Maintenance::new(
-            settings,
-            engines.bucket,
-            Catalog::open(&context.settings.catalog).unwrap(),
-            engines.queue,
-        );
+        let catalog = Catalog::open(&context.settings.catalog).unwrap();
+        let facts = Facts::new(catalog, engines.bucket, context.settings.scratch().join("maintain"));
+        let maintenance = Maintenance::new(settings, facts, engines.queue);
         let largest = context.settings.largest_event();
         let router = epitaph_maintain::subscriber(maintenance, largest, context.metrics.clone());
         Served::new("maintain", router, None, &context.settings)

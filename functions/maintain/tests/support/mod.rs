@@ -11,13 +11,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash};
 use epitaph_crash_model::{CrashId, Message, MessageKind, ProjectId, Signature, SignatureId, Timestamp};
-use epitaph_maintain::{Maintenance, MaintenanceSettings};
+use epitaph_facts::Facts;
+use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_queue::{SendError, Sender};
 use epitaph_secrets::{Purpose, RootSecret, Secret};
 use futures_util::{TryStreamExt as _, future::BoxFuture};
@@ -26,6 +28,7 @@ use tokio::sync::Semaphore;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 pub(crate) const RETENTION_DAYS: u32 = 90;
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Takes what it is sent, or refuses it.
 pub(crate) struct Queue {
@@ -126,9 +129,24 @@ impl House {
     }
 
     fn maintenance_with(&self, catalog: Catalog) -> Maintenance {
-        let settings = MaintenanceSettings { retention_days: RETENTION_DAYS, message_secret: secret() };
+        self.maintenance_sealing(catalog, Sealing { age: NEVER, ..Sealing::default() })
+    }
+
+    /// One instance that seals at once, and takes nobody to be still writing or reading.
+    pub(crate) fn sealing(&self) -> Maintenance {
+        let now = Duration::ZERO;
+        let sealing = Sealing { age: now, longest_read: now, longest_write: now, ..Sealing::default() };
+        self.maintenance_sealing(self.catalog.clone(), sealing)
+    }
+
+    /// One instance that seals at other times.
+    pub(crate) fn maintenance_sealing(&self, catalog: Catalog, sealing: Sealing) -> Maintenance {
+        let settings =
+            MaintenanceSettings { retention_days: RETENTION_DAYS, message_secret: secret(), sealing };
+        let scratch = self.directory.path().join("scratch").join(CrashId::new().to_string());
+        let facts = Facts::new(catalog, self.bucket.clone(), scratch);
         let queue = Arc::clone(&self.queue);
-        Maintenance::new(settings, self.bucket.clone(), catalog, queue)
+        Maintenance::new(settings, facts, queue)
     }
 
     pub(crate) async fn put(&self, key: &Key) {

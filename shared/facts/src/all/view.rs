@@ -1,0 +1,248 @@
+//! What pages and programs ask of one project, all of it at one moment.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use epitaph_catalog::{CrashRow, Issue, IssueOrder, IssueQuery, Share, TrendPoint};
+use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, SignatureId, Timestamp};
+
+use super::Facts;
+use crate::{
+    Answer, Bucket, Column, Cursor, Dimension, FactsError, Filter, Listing, Measures, Order, Period,
+    Question, QuestionError, Row, Segment, Signatures, Snapshot,
+};
+
+/// The steps that a trend is counted in, in minutes, the longest first.
+const STEPS: [u32; 9] = [24 * 60, 12 * 60, 6 * 60, 3 * 60, 60, 30, 10, 2, 1];
+const MINUTE: i64 = 60_000;
+
+/// A project's facts at one moment. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct View {
+    facts: Facts,
+    project: ProjectId,
+    snapshot: Snapshot,
+}
+
+impl Facts {
+    /// A project's facts as they are now.
+    ///
+    /// # Errors
+    /// [`FactsError::Catalog`], [`FactsError::Segment`].
+    pub async fn view(&self, project: ProjectId) -> Result<View, FactsError> {
+        let found = self.catalog().snapshot(project).await?;
+        let segments = found.segments.iter().map(Segment::of_row).collect::<Result<_, _>>()?;
+        let mut signatures = Signatures::new();
+        for signature in &found.signatures {
+            signatures.insert(project, signature.id, Some(signature.issue), &signature.text);
+        }
+        let snapshot = Snapshot {
+            segments: Arc::new(segments),
+            recent: Arc::new(found.recent),
+            signatures: Arc::new(signatures),
+        };
+        Ok(View { facts: self.clone(), project, snapshot })
+    }
+}
+
+impl View {
+    /// The answer to a question about the project, whatever projects it names.
+    ///
+    /// # Errors
+    /// [`FactsError::Question`] when it cannot be answered as it is put, [`FactsError::Bucket`],
+    /// [`FactsError::Segment`], [`FactsError::Scratch`].
+    pub async fn ask(&self, question: Question) -> Result<Answer, FactsError> {
+        let question = Question { projects: vec![self.project], ..question };
+        let snapshot = self.snapshot.clone();
+        self.facts.have(move |engine| async move { engine.ask(&question, &snapshot).await }).await
+    }
+
+    /// The issues that had crashes in a period, with their counts and users of that period.
+    ///
+    /// # Errors
+    /// As [`View::ask`], and [`FactsError::Catalog`].
+    pub async fn issues(&self, query: &IssueQuery) -> Result<Vec<Issue>, FactsError> {
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX).min(Question::MOST_ROWS);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (order, asked) = match query.order {
+            IssueOrder::Count => (Order::Count, limit),
+            IssueOrder::LastSeen => (Order::LastSeen, limit),
+            // The first crash ever may lie before the period.
+            IssueOrder::FirstSeen => (Order::Count, Question::MOST_ROWS),
+        };
+        let answer = self.ask(Question {
+            period: since(query.since),
+            group_by: vec![Column::Issue.into()],
+            measures: Measures { users: true, seen: true, releases: false },
+            order,
+            limit: asked,
+            ..Question::default()
+        });
+        let rows: BTreeMap<IssueNumber, Row> = answer.await?.rows.into_iter().filter_map(by_issue).collect();
+        let numbers: Vec<IssueNumber> = rows.keys().copied().collect();
+        let mut issues = self.facts.catalog().issues_numbered(self.project, &numbers).await?;
+        for issue in &mut issues {
+            let totals = rows.get(&issue.id).map(|row| &row.totals);
+            issue.count = totals.map_or(0, |totals| totals.count);
+            issue.users = totals.and_then(|totals| totals.users).unwrap_or(0);
+        }
+        let seen = |issue: &Issue| rows.get(&issue.id).and_then(|row| row.totals.last_seen);
+        issues.sort_by(|a, b| {
+            let later = match query.order {
+                IssueOrder::Count => b.count.cmp(&a.count),
+                IssueOrder::LastSeen => seen(b).cmp(&seen(a)),
+                IssueOrder::FirstSeen => b.first_seen.cmp(&a.first_seen),
+            };
+            later.then(b.id.0.cmp(&a.id.0))
+        });
+        issues.truncate(limit);
+        Ok(issues)
+    }
+
+    /// One issue, counted since a moment; also one that had no crash since. `None` if there is no such issue.
+    ///
+    /// # Errors
+    /// As [`View::issues`].
+    pub async fn issue(
+        &self,
+        issue: IssueNumber,
+        from: Option<Timestamp>,
+    ) -> Result<Option<Issue>, FactsError> {
+        let Some(mut found) = self.facts.catalog().issues_numbered(self.project, &[issue]).await?.pop()
+        else {
+            return Ok(None);
+        };
+        let answer = self.ask(Question {
+            period: since(from),
+            filter: of_issue(Some(issue)),
+            measures: Measures { users: true, ..Measures::default() },
+            ..Question::default()
+        });
+        let totals = answer.await?.totals;
+        (found.count, found.users) = (totals.count, totals.users.unwrap_or(0));
+        Ok(Some(found))
+    }
+
+    /// Reports of the project, or of one issue, from `since` up to but not including `until`, in so many stretches of
+    /// equal length, each of them listed.
+    ///
+    /// # Errors
+    /// [`FactsError::Question`] when the stretches do not begin and end on whole minutes (UTC), or are more than 10,000
+    /// steps of a length that divides them; else as [`View::ask`].
+    pub async fn trend(
+        &self,
+        issue: Option<IssueNumber>,
+        since: Timestamp,
+        until: Timestamp,
+        pieces: u32,
+    ) -> Result<Vec<TrendPoint>, FactsError> {
+        let (first, length) = (since.as_millis(), until.as_millis() - since.as_millis());
+        let piece = length.checked_div(i64::from(pieces)).unwrap_or(0);
+        let fits = |step: &u32| {
+            let step = i64::from(*step) * MINUTE;
+            piece % step == 0 && first % step == 0
+        };
+        let step = STEPS.into_iter().find(fits).filter(|_| piece > 0 && piece * i64::from(pieces) == length);
+        let step = step.and_then(|step| Bucket::new(step, 0));
+        let step = step.ok_or_else(|| QuestionError::new("a trend has equal pieces of whole minutes"))?;
+        let steps = usize::try_from(length / step.millis()).unwrap_or(usize::MAX);
+        let answer = self.ask(Question {
+            period: Period { from: Some(since), until: Some(until) },
+            filter: of_issue(issue),
+            group_by: vec![Dimension::Time(step)],
+            order: Order::Value,
+            limit: steps,
+            ..Question::default()
+        });
+        let start = |number: u32| since.plus_millis(piece * i64::from(number));
+        let mut points: Vec<TrendPoint> =
+            (0..pieces).map(|number| TrendPoint { start: start(number), count: 0 }).collect();
+        for row in answer.await?.rows {
+            let at: Option<Timestamp> = row.value.and_then(|value| value.parse().ok());
+            let number = at.and_then(|at| usize::try_from((at.as_millis() - first) / piece).ok());
+            if let Some(point) = number.and_then(|number| points.get_mut(number)) {
+                point.count += row.totals.count;
+            }
+        }
+        Ok(points)
+    }
+
+    /// Reports of the project, or of one issue, by what they have in common, the most frequent value first.
+    ///
+    /// # Errors
+    /// As [`View::ask`].
+    pub async fn breakdown(
+        &self,
+        issue: Option<IssueNumber>,
+        from: Option<Timestamp>,
+        dimension: Dimension,
+        limit: u32,
+    ) -> Result<Vec<Share>, FactsError> {
+        let answer = self.ask(Question {
+            period: since(from),
+            filter: of_issue(issue),
+            group_by: vec![dimension],
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            ..Question::default()
+        });
+        let share = |row: Row| Share { value: row.value, count: row.totals.count };
+        Ok(answer.await?.rows.into_iter().map(share).collect())
+    }
+
+    /// The newest crashes of the project, newest first.
+    ///
+    /// # Errors
+    /// As [`View::issues`].
+    pub async fn recent_crashes(&self, limit: u32) -> Result<Vec<CrashRow>, FactsError> {
+        self.crashes(Listing::default(), limit).await
+    }
+
+    /// Crashes of an issue, newest first; `before` is the last one of the page before. Empty when there is no such issue.
+    ///
+    /// # Errors
+    /// As [`View::issues`].
+    pub async fn issue_crashes(
+        &self,
+        issue: IssueNumber,
+        limit: u32,
+        before: Option<CrashId>,
+    ) -> Result<Vec<CrashRow>, FactsError> {
+        let after = match before {
+            Some(before) => {
+                let row = self.facts.crash(self.project, before).await?;
+                // One that has expired since it was shown is taken to be of its id's time.
+                let gone = || Fact::new(before, self.project, SignatureId::from_bytes([0; 16]));
+                Some(Cursor::of(&row.map_or_else(gone, |row| row.fact)))
+            }
+            None => None,
+        };
+        self.crashes(Listing { filter: of_issue(Some(issue)), after, ..Listing::default() }, limit).await
+    }
+
+    async fn crashes(&self, listing: Listing, limit: u32) -> Result<Vec<CrashRow>, FactsError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let listing = Listing { projects: vec![self.project], ..listing };
+        let snapshot = self.snapshot.clone();
+        let page = self
+            .facts
+            .have(move |engine| async move { engine.crashes(&listing, limit, &snapshot).await })
+            .await?;
+        self.facts.rows_of(self.project, page.facts).await
+    }
+}
+
+fn since(from: Option<Timestamp>) -> Period {
+    Period { from, until: None }
+}
+
+fn of_issue(issue: Option<IssueNumber>) -> Filter {
+    issue.map_or(Filter::All, |issue| Filter::equals(Column::Issue, issue.to_string()))
+}
+
+fn by_issue(row: Row) -> Option<(IssueNumber, Row)> {
+    Some((row.value.as_deref()?.parse().ok()?, row))
+}
