@@ -24,7 +24,7 @@ const HEAVY: [&str; 8] = [
     "minidump-processor",
 ];
 /// Engines, and the one crate of ours that may know each.
-const KNOWN_BY_ONE: [(&str, &str); 9] = [
+const KNOWN_BY_ONE: [(&str, &str); 11] = [
     ("sqlx", "epitaph-catalog"),
     ("object_store", "epitaph-bucket"),
     ("datafusion", "epitaph-facts"),
@@ -34,6 +34,8 @@ const KNOWN_BY_ONE: [(&str, &str); 9] = [
     ("lambda_http", "epitaph-host"),
     ("lambda_runtime", "epitaph-host"),
     ("hmac", "epitaph-secrets"),
+    ("symbolic-debuginfo", "epitaph-symbolicate"),
+    ("symbolic-symcache", "epitaph-symbolicate"),
 ];
 
 fn root() -> PathBuf {

@@ -8,6 +8,8 @@ mod json;
 mod packed;
 #[path = "seeds/requests.rs"]
 mod requests;
+#[path = "seeds/symbols.rs"]
+mod symbols;
 #[path = "seeds/text.rs"]
 mod text;
 
@@ -32,6 +34,7 @@ fn main() {
     seeds.extend(json::seeds());
     seeds.extend(packed::seeds());
     seeds.extend(requests::seeds());
+    seeds.extend(symbols::seeds());
     seeds.extend(text::seeds());
     for (target, name, bytes) in seeds {
         let folder = Path::new(&folder).join(target);

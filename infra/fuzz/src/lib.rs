@@ -17,6 +17,7 @@ mod names;
 mod pieces;
 mod requests;
 mod rules;
+mod symbols;
 mod texts;
 mod unreal;
 
@@ -28,6 +29,7 @@ pub use crate::{
     names::{extra, names},
     requests::requests,
     rules::rules,
+    symbols::{cfi_index, debug_files, symbol_caches},
     texts::{scrub, signature, stack_text},
     unreal::unreal,
 };
@@ -36,8 +38,10 @@ pub use crate::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus/`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 19] = [
+    ("cfi_index", cfi_index),
     ("context", context),
+    ("debug_files", debug_files),
     ("envelope", envelope),
     ("event", event),
     ("extra", extra),
@@ -52,5 +56,6 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("signature", signature),
     ("stack_text", stack_text),
     ("store", store),
+    ("symbol_caches", symbol_caches),
     ("unreal", unreal),
 ];

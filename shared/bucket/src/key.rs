@@ -7,6 +7,8 @@
 //! {any of these}.aside-{number}                              a piece of an upload that waits for its rest
 //! parked/{project}/{id}.json                                  a message that the queue did not take
 //! segments/{project}/{name}.parquet                           sealed facts; a name is never used twice
+//! symbol-files/{project}/{id}                                 a debug file, as it was uploaded
+//! symbols/{project}/{debug id}/{kind}/{name}                  what is known of a debug id: caches, and what files it has
 //! config/rules.json                                           the rules that people change while it runs
 //! dead/{id}-{burial}.json                                     a message that the pipeline could not handle
 //! ```
@@ -125,6 +127,39 @@ impl Key {
         (tree.as_ref() == "segments").then(|| project.as_ref().parse().ok()).flatten()
     }
 
+    /// A debug file, as it was uploaded. The id is of the upload, or of its content.
+    pub fn symbol_file(project: ProjectId, id: &str) -> Self {
+        Self(Path::from(format!("symbol-files/{project}/{}", plain(id))))
+    }
+
+    /// All debug files of a project.
+    pub fn symbol_files_of(project: ProjectId) -> Self {
+        Self(Path::from(format!("symbol-files/{project}")))
+    }
+
+    /// Something that is known of a debug id.
+    pub fn symbols(project: ProjectId, debug_id: &str, kind: &str, name: &str) -> Self {
+        let (debug_id, kind, name) = (plain(debug_id), plain(kind), plain(name));
+        Self(Path::from(format!("symbols/{project}/{debug_id}/{kind}/{name}")))
+    }
+
+    /// All that is known of a debug id.
+    pub fn symbols_of(project: ProjectId, debug_id: &str) -> Self {
+        Self(Path::from(format!("symbols/{project}/{}", plain(debug_id))))
+    }
+
+    /// The debug ids of a project of which something is known, for [`crate::Bucket::list_names`].
+    pub fn all_symbols_of(project: ProjectId) -> Self {
+        Self(Path::from(format!("symbols/{project}")))
+    }
+
+    /// The kind and the name of a key of [`Key::symbols`].
+    pub fn kind_and_name(&self) -> Option<(String, String)> {
+        let parts: Vec<_> = self.0.parts().collect();
+        let [_, _, _, kind, name] = parts.as_slice() else { return None };
+        Some((kind.as_ref().to_owned(), name.as_ref().to_owned()))
+    }
+
     /// The rules that people change while it runs, as collectors read them.
     pub fn rules() -> Self {
         Self(Path::from("config/rules.json"))
@@ -204,11 +239,20 @@ mod tests {
             Key::parked(ProjectId::FIRST, &crash.to_string()),
             Key::dead("../../etc/passwd", "1"),
             Key::segment(ProjectId::FIRST, "../0198c5a0"),
+            Key::symbol_file(ProjectId::FIRST, "../1"),
+            Key::symbols(ProjectId::FIRST, "5A9832E5287241C1838ED98914E9B7FF1", "lines-1", "3-7"),
         ] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
         assert_eq!(Key::segment(ProjectId::FIRST, "a").project_of_segment(), Some(ProjectId::FIRST));
         assert_eq!(Key::parked(ProjectId::FIRST, "a").project_of_segment(), None);
+    }
+
+    #[test]
+    fn a_key_of_symbols_tells_its_kind_and_name() {
+        let key = Key::symbols(ProjectId::FIRST, "5A98", "lines-1", "3-7");
+        assert_eq!(key.kind_and_name(), Some(("lines-1".to_owned(), "3-7".to_owned())));
+        assert_eq!(Key::symbols_of(ProjectId::FIRST, "5A98").kind_and_name(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::{
     io::{Cursor, Read},
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -21,16 +22,27 @@ const PROGRAM: &str = include_str!("crash.c");
 pub fn dump_of_a_crashed_process() -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("crashing-game");
-    let source = directory.path().join("crash.c");
-    std::fs::write(&source, PROGRAM).unwrap();
-    let compiled = Command::new("cc")
-        .args(["-O0", "-g", "-fno-omit-frame-pointer", "-o"])
-        .arg(&program)
-        .arg(&source)
-        .status();
-    assert!(compiled.unwrap().success(), "the C compiler failed");
+    compile_what_crashes(&["-O0", "-g", "-fno-omit-frame-pointer"], &program);
+    dump_of(&program)
+}
 
-    let mut process = Command::new(&program).stdout(Stdio::piped()).spawn().unwrap();
+/// Compiles the program that crashes, with these options.
+///
+/// # Panics
+/// When there is no C compiler.
+pub fn compile_what_crashes(options: &[&str], program: &Path) {
+    let source = program.with_extension("c");
+    std::fs::write(&source, PROGRAM).unwrap();
+    let compiled = Command::new("cc").args(options).arg("-o").arg(program).arg(&source).status();
+    assert!(compiled.unwrap().success(), "the C compiler failed");
+}
+
+/// Runs a program of [`compile_what_crashes`], and gives the minidump of its crash.
+///
+/// # Panics
+/// When it cannot be run, or looked into.
+pub fn dump_of(program: &Path) -> Vec<u8> {
+    let mut process = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
     let mut context = vec![0; size_of::<CrashContext>()];
     process.stdout.as_mut().unwrap().read_exact(&mut context).unwrap();
     let context = CrashContext::from_bytes(&context).unwrap();
