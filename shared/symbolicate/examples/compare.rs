@@ -105,8 +105,8 @@ fn made_files(caches: &Path, provider: &Provider, breakpad: &Path) {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let id = epitaph_symbolicate::DebugId::from_breakpad(name.split_once('.').unwrap().0).unwrap();
         let symbols = provider.get(id).unwrap();
-        let subject = symbols.lines.as_ref().map(|lines| lines.subject());
-        let subject = subject.or(symbols.unwind.as_ref().map(|unwind| unwind.subject())).unwrap();
+        let subject = symbols.lines.as_ref().map(epitaph_symbolicate::Lines::subject);
+        let subject = subject.or(symbols.unwind.as_ref().map(epitaph_symbolicate::Unwind::subject)).unwrap();
         let path = sym_path(breakpad, &subject.name, &subject.debug_id);
         if !path.exists() {
             let mut text = Vec::new();
