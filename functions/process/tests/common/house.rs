@@ -63,7 +63,8 @@ impl House {
     /// The crash that the catalog and the bucket together tell.
     pub(crate) async fn crash(&self, report: &Report) -> Crash {
         let row = self.row(report).await.expect("the crash is recorded");
-        let key = Key::document(report.project, report.id, &row.attempt);
+        let attempt = row.attempt.expect("the fact is not sealed yet, so its row names the attempt");
+        let key = Key::document(report.project, report.id, &attempt);
         let packed = self.bucket.get(&key, 1 << 20).await.unwrap();
         serde_json::from_slice(&zstd::decode_all(&packed[..]).unwrap()).unwrap()
     }
