@@ -119,7 +119,7 @@ impl House {
         NewCrash {
             fact: Fact {
                 weight: 1 + number % 4,
-                user: Some(format!("{:032x}", number % 7)),
+                user: Some(format!("{:016x}", number % 7)),
                 tags: [("shard".to_owned(), format!("eu-{}", number % 5))].into(),
                 ..Fact::new(id, ONE, signature)
             },

@@ -88,7 +88,7 @@ pub struct Fact {
     /// The session of play.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// A keyed hash of the user or installation, 32 hexadecimal digits; never the user's own id.
+    /// A keyed hash of the user or installation, 16 hexadecimal digits; never the user's own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Seconds that the process had run.

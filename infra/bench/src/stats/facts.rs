@@ -231,7 +231,7 @@ impl Facts {
 }
 
 fn hash_of(user: u64) -> String {
-    format!("{:032x}", Rng::with_seed(user ^ 0x7573_6572).u128(..))
+    format!("{:016x}", Rng::with_seed(user ^ 0x7573_6572).u64(..))
 }
 
 /// An id accepted at this time.

@@ -32,7 +32,7 @@ const SETTINGS: [&str; 10] = [
 ];
 
 const COLUMNS: &str = "received_at timestamp NOT NULL, occurred_at timestamp NOT NULL, \
-    crash_id uuid NOT NULL, signature uuid NOT NULL, \"user\" uuid, weight int NOT NULL, kind text NOT NULL, \
+    crash_id uuid NOT NULL, signature uuid NOT NULL, \"user\" bytea, weight int NOT NULL, kind text NOT NULL, \
     uptime_seconds bigint, foreground boolean, reason text, release text, build text, environment text, platform text, \
     os_version text, arch text, device text, gpu text, gpu_driver text, memory_class text, country text, locale text, \
     engine text, store text, level text, server text";
@@ -161,7 +161,7 @@ fn line_of(fact: &Fact) -> String {
         line.push('\t');
         line.push_str(value.unwrap_or("\\N"));
     };
-    add(fact.user.as_deref());
+    add(fact.user.as_deref().map(|user| format!("\\\\x{user}")).as_deref());
     add(Some(&fact.weight.to_string()));
     add(Some(fact.kind.as_str()));
     add(fact.uptime_seconds.map(|seconds| seconds.to_string()).as_deref());

@@ -238,9 +238,9 @@ fn rows_where(total: usize, field: &Field, coded: &Coded, condition: &Condition)
 
 /// A value as people write it.
 pub(crate) fn text_of<'a>(field: &Field, value: &'a [u8]) -> Cow<'a, str> {
-    match (field, <&[u8; 16]>::try_from(value)) {
-        (Field::Column(Column::Signature | Column::User | Column::Issue), Ok(bytes)) => {
-            Cow::Owned(format!("{:032x}", u128::from_be_bytes(*bytes)))
+    match field {
+        Field::Column(Column::Signature | Column::User | Column::Issue) => {
+            Cow::Owned(value.iter().map(|byte| format!("{byte:02x}")).collect())
         }
         _ => String::from_utf8_lossy(value),
     }

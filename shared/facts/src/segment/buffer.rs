@@ -9,7 +9,7 @@ use super::{
 };
 
 /// What a fact takes in memory beside its texts and tags.
-const FACT: usize = 16 + 17 + 8 + 8 + 9 + 4 + 2 + 4 * (TEXTS.len() + 2);
+const FACT: usize = 16 + 9 + 8 + 8 + 9 + 4 + 2 + 4 * (TEXTS.len() + 2);
 
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
@@ -52,7 +52,7 @@ impl Buffer {
         for (column, texts) in TEXTS.iter().zip(&mut self.texts) {
             taken += texts.push(text_of(fact, *column).map(str::as_bytes));
         }
-        taken += self.users.push(user_bytes(fact).as_ref().map(<[u8; 16]>::as_slice));
+        taken += self.users.push(user_bytes(fact).as_ref().map(<[u8; 8]>::as_slice));
         for (name, value) in &fact.tags {
             let tag = match self.tags.get_mut(name.as_str()) {
                 Some(tag) => tag,

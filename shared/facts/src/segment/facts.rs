@@ -50,7 +50,7 @@ impl RowGroup {
     fn ids(&self, fetched: &Fetched, rows: &Rows) -> Result<Vec<Option<CrashId>>, PageError> {
         let (leaf, chunk) =
             self.column(fetched, schema::CRASH).ok_or(PageError::Shape("there are no crash ids"))?;
-        let ids = page::sixteens(&leaf, chunk, rows)?;
+        let ids = page::fixed(&leaf, chunk, rows)?;
         let crash = |row| ids.value_at(row)?.try_into().ok().and_then(CrashId::from_bytes);
         let mut crashes = Vec::with_capacity(rows.count());
         rows.for_each(|row| crashes.push(crash(row)));
@@ -137,8 +137,8 @@ impl FactRows {
                 seconds.and_then(|seconds| u64::try_from(*seconds).ok())
             },
             user: self.users.value_at(row).and_then(|user| {
-                let number: [u8; 16] = user.try_into().ok()?;
-                Some(format!("{:032x}", u128::from_be_bytes(number)))
+                let number: [u8; 8] = user.try_into().ok()?;
+                Some(format!("{:016x}", u64::from_be_bytes(number)))
             }),
             ..Fact::new(crash, self.project, signature)
         };

@@ -17,7 +17,7 @@ pub(crate) enum Field {
     Received,
     /// How many reports a crash stands for: four bytes, the lowest first.
     Weight,
-    /// Signatures and users are 16 bytes, all else is text.
+    /// Signatures are 16 bytes, users 8; all else is text.
     Column(Column),
     Tag(String),
 }

@@ -105,7 +105,7 @@ fn values_of(leaf: &Leaf<'_>, page: Page) -> Result<Values, PageError> {
     let values = match leaf.metadata.column_type() {
         Physical::BYTE_ARRAY => Values::with_lengths(buf, number),
         Physical::INT32 => Some(Values::fixed(buf, 4)),
-        Physical::FIXED_LEN_BYTE_ARRAY => Some(Values::fixed(buf, 16)),
+        Physical::FIXED_LEN_BYTE_ARRAY => Some(Values::fixed(buf, width(leaf))),
         _ => None,
     };
     let values = values.filter(|values| values.len() == number);
@@ -171,12 +171,18 @@ fn spread(packed: &[u32], present: &[u32], none: u32, out: &mut [u32]) {
     }
 }
 
-/// Values of 16 bytes, listed or each in its place: the distinct ones, or else each row's, and the code of each row.
-pub(super) fn sixteens(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Result<Coded, PageError> {
+/// How many bytes each value of a column has whose values have as many.
+fn width(leaf: &Leaf<'_>) -> u32 {
+    u32::try_from(leaf.metadata.column_descr().type_length()).unwrap_or(0).max(1)
+}
+
+/// Values of as many bytes, listed or each in its place: the distinct ones, or else each row's, and the code of each row.
+pub(super) fn fixed(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Result<Coded, PageError> {
     if leaf.metadata.dictionary_page_offset().is_some() {
         return coded(leaf, chunk, wanted);
     }
     let mut pages = pages(leaf, chunk)?;
+    let width = width(leaf) as usize;
     let mut bytes = Vec::new();
     let mut codes = vec![u32::MAX; leaf.rows];
     for number in 0..leaf.pages.len() {
@@ -195,17 +201,17 @@ pub(super) fn sixteens(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Re
         let held = present.iter().filter(|present| **present != 0).count();
         let out = codes.get_mut(rows).filter(|out| out.len() == parts.number);
         let out = out.ok_or(PageError::Shape("a page has other rows than its index says"))?;
-        if parts.values.len() != held * 16 {
+        if parts.values.len() != held * width {
             return Err(PageError::Shape("a page has more or fewer values than it says"));
         }
-        let mut next = u32::try_from(bytes.len() / 16).unwrap_or(u32::MAX);
+        let mut next = u32::try_from(bytes.len() / width).unwrap_or(u32::MAX);
         for (out, present) in out.iter_mut().zip(&present) {
             *out = if *present == 0 { u32::MAX } else { next };
             next += present;
         }
         bytes.extend_from_slice(&parts.values);
     }
-    let values = Values::fixed(bytes.into(), 16);
+    let values = Values::fixed(bytes.into(), self::width(leaf));
     let none = values.none();
     codes.iter_mut().for_each(|code| *code = (*code).min(none));
     Ok(Coded { values, codes: Codes::Each(codes) })

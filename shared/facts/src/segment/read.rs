@@ -179,7 +179,7 @@ impl RowGroup {
 
     pub(super) fn users(&self, fetched: &Fetched, rows: &Rows) -> Result<Coded, PageError> {
         match self.column(fetched, schema::USER) {
-            Some((leaf, chunk)) => page::sixteens(&leaf, chunk, rows),
+            Some((leaf, chunk)) => page::fixed(&leaf, chunk, rows),
             None => Ok(Coded::missing()),
         }
     }

@@ -30,6 +30,7 @@ pub(super) const UNREADABLE: &str = "unreadable";
 pub(super) const FOREGROUND: &str = "foreground";
 pub(super) const UPTIME: &str = "uptime_seconds";
 pub(super) const USER: &str = "user";
+pub(super) const USER_BYTES: usize = 8;
 pub(super) const PROJECT: &str = "project";
 pub(super) const CRASH: &str = "crash_id";
 /// Tags without a column of their own.
@@ -116,11 +117,11 @@ pub(crate) fn text_of(fact: &Fact, column: Column) -> Option<&str> {
     text.as_deref()
 }
 
-/// The 16 bytes of a user's hash; what is no hash is nobody.
-pub(crate) fn user_bytes(fact: &Fact) -> Option<[u8; 16]> {
+/// The 8 bytes of a user's hash; what is no hash is nobody.
+pub(crate) fn user_bytes(fact: &Fact) -> Option<[u8; USER_BYTES]> {
     let text = fact.user.as_deref()?;
-    let is_hash = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = is_hash.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+    let is_hash = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = is_hash.then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
     Some(number.to_be_bytes())
 }
 
@@ -133,8 +134,8 @@ fn plain(name: &str, physical: Physical, repetition: Repetition) -> PrimitiveTyp
     Type::primitive_type_builder(name, physical).with_repetition(repetition)
 }
 
-fn bytes16(name: &str, repetition: Repetition) -> PrimitiveTypeBuilder<'_> {
-    plain(name, Physical::FIXED_LEN_BYTE_ARRAY, repetition).with_length(16)
+fn bytes(name: &str, length: usize, repetition: Repetition) -> PrimitiveTypeBuilder<'_> {
+    plain(name, Physical::FIXED_LEN_BYTE_ARRAY, repetition).with_length(i32::try_from(length).unwrap_or_default())
 }
 
 fn time(name: &str) -> PrimitiveTypeBuilder<'_> {
@@ -164,7 +165,7 @@ impl Layout {
         let mut fields = vec![
             time(RECEIVED).build()?,
             weight.with_logical_type(Some(LogicalType::integer(32, false))).build()?,
-            bytes16(SIGNATURE, Repetition::REQUIRED).build()?,
+            bytes(SIGNATURE, 16, Repetition::REQUIRED).build()?,
             text(KIND, Repetition::REQUIRED).build()?,
         ];
         for column in TEXTS {
@@ -190,10 +191,10 @@ impl Layout {
             .with_fields(vec![Arc::new(entry.build()?)]);
         fields.extend([
             tags.build()?,
-            bytes16(USER, Repetition::OPTIONAL).build()?,
+            bytes(USER, USER_BYTES, Repetition::OPTIONAL).build()?,
             time(OCCURRED).build()?,
             plain(PROJECT, Physical::INT64, Repetition::REQUIRED).build()?,
-            bytes16(CRASH, Repetition::REQUIRED).with_logical_type(Some(LogicalType::Uuid)).build()?,
+            bytes(CRASH, 16, Repetition::REQUIRED).with_logical_type(Some(LogicalType::Uuid)).build()?,
         ]);
         let fields = fields.into_iter().map(Arc::new).collect();
         Ok(Arc::new(Type::group_type_builder("fact").with_fields(fields).build()?))

@@ -28,7 +28,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     GROUP_ROWS, Segment,
     buffer::Buffer,
-    schema::{self, Layout, TEXTS, tag_column},
+    schema::{self, Layout, TEXTS, USER_BYTES, tag_column},
 };
 use crate::FactsError;
 
@@ -179,10 +179,10 @@ impl SegmentWriter {
         let promoted: IndexSet<String> = tags.into_iter().map(|(_, name)| name.to_string()).collect();
         let distinct = self.buffer.users.values().len();
         let code_bits = usize::BITS - distinct.leading_zeros();
-        let as_dictionary = distinct * 16 + rows * code_bits as usize / 8;
+        let as_dictionary = distinct * USER_BYTES + rows * code_bits as usize / 8;
         let layout = Layout {
             promoted: promoted.iter().cloned().collect(),
-            users_repeat: as_dictionary < rows * 16 * 9 / 10,
+            users_repeat: as_dictionary < rows * USER_BYTES * 9 / 10,
         };
         let file = File::create(&self.path)?;
         let properties = Arc::new(layout.properties(self.page_rows)?);

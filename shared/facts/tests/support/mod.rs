@@ -50,7 +50,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
             foreground,
             uptime_seconds,
             unreadable,
-            user: user.map(|user| format!("{user:032x}")),
+            user: user.map(|user| format!("{user:016x}")),
             tags,
             ..Fact::new(crash_id(received, random), project, signature)
         }
