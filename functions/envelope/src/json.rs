@@ -106,9 +106,17 @@ impl ObjectScan {
     /// # Errors
     /// [`JsonError::NotJson`] and [`JsonError::TooDeep`], after which nothing more may be fed.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
-        for &byte in bytes {
-            self.step(byte)?;
+        let mut rest = bytes;
+        while let Some((byte, after)) = rest.split_first() {
+            self.step(*byte)?;
             self.read += 1;
+            rest = after;
+            // Most of an event is text that does not matter.
+            if matches!(self.state, State::Text { .. }) && !self.matters {
+                let plain = plain_text(rest);
+                self.read += plain as u64;
+                rest = rest.get(plain..).unwrap_or_default();
+            }
         }
         Ok(())
     }
@@ -253,6 +261,15 @@ impl Number {
     fn may_end(self) -> bool {
         matches!(self, Self::Zero | Self::Integer | Self::Fraction | Self::Exponent)
     }
+}
+
+/// How many of the bytes continue a text, without escapes.
+fn plain_text(bytes: &[u8]) -> usize {
+    let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let text = bytes.get(..end).unwrap_or_default();
+    // Looked at all at once, which is much faster than up to the first one.
+    let has_control = text.iter().fold(false, |found, byte| found | (*byte < 0x20));
+    if has_control { text.iter().position(|byte| *byte < 0x20).unwrap_or(end) } else { end }
 }
 
 #[cfg(test)]

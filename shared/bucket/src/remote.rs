@@ -128,9 +128,11 @@ fn az(url: &Url, environment: &Environment) -> Result<Store, BucketError> {
 
     let builder = match environment {
         Environment::OfProcess => MicrosoftAzureBuilder::from_env(),
-        Environment::Given(variables) => configured(MicrosoftAzureBuilder::new(), variables.iter().cloned(), "AZURE_", {
-            |builder, key: Config, value| builder.with_config(key, value)
-        }),
+        Environment::Given(variables) => {
+            configured(MicrosoftAzureBuilder::new(), variables.iter().cloned(), "AZURE_", {
+                |builder, key: Config, value| builder.with_config(key, value)
+            })
+        }
     };
     let builder = builder
         .with_url(url.as_str())
@@ -146,11 +148,12 @@ fn configured<B, K: std::str::FromStr>(
     prefix: &str,
     apply: impl Fn(B, K, String) -> B,
 ) -> B {
-    variables.filter(|(name, _)| name.starts_with(prefix)).fold(builder, |builder, (name, value)| {
-        match name.to_ascii_lowercase().parse() {
-            Ok(key) => apply(builder, key, value),
-            Err(_) => builder,
-        }
+    variables.filter(|(name, _)| name.starts_with(prefix)).fold(builder, |builder, (name, value)| match name
+        .to_ascii_lowercase()
+        .parse()
+    {
+        Ok(key) => apply(builder, key, value),
+        Err(_) => builder,
     })
 }
 

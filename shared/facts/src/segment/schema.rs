@@ -135,7 +135,8 @@ fn plain(name: &str, physical: Physical, repetition: Repetition) -> PrimitiveTyp
 }
 
 fn bytes(name: &str, length: usize, repetition: Repetition) -> PrimitiveTypeBuilder<'_> {
-    plain(name, Physical::FIXED_LEN_BYTE_ARRAY, repetition).with_length(i32::try_from(length).unwrap_or_default())
+    plain(name, Physical::FIXED_LEN_BYTE_ARRAY, repetition)
+        .with_length(i32::try_from(length).unwrap_or_default())
 }
 
 fn time(name: &str) -> PrimitiveTypeBuilder<'_> {

@@ -19,6 +19,8 @@ use crate::{SendError, Sender};
 /// The largest message that the embedded queue takes, in bytes.
 pub const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// More than the attributes of a message take beside its data.
+const ATTRIBUTES: usize = 512;
 /// A producer goes on to a new file when one has grown to this, so that what is done can be removed.
 const FULL_FILE: u64 = 64 * 1024 * 1024;
 /// At most so many messages wait for the disk.
@@ -105,9 +107,10 @@ impl Producer {
 impl Sender for Producer {
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), SendError>> {
         Box::pin(async move {
-            let message =
-                serde_json::to_vec(message).map_err(|error| SendError::Unavailable(Box::new(error)))?;
-            self.append(message).await
+            let mut bytes = Vec::with_capacity(message.data.get().len() + ATTRIBUTES);
+            serde_json::to_writer(&mut bytes, message)
+                .map_err(|error| SendError::Unavailable(Box::new(error)))?;
+            self.append(bytes).await
         })
     }
 
