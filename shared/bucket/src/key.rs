@@ -8,6 +8,7 @@
 //! parked/{project}/{id}.json                                  a message that the queue did not take
 //! segments/{project}/{name}.parquet                           sealed facts; a name is never used twice
 //! symbol-files/{project}/{id}                                 a debug file, as it was uploaded
+//! symbol-parts/{project}/{upload}/{name}                      a part of a debug file that is being uploaded
 //! symbols/{project}/{debug id}/{kind}/{name}                  what is known of a debug id: caches, and what files it has
 //! config/rules.json                                           the rules that people change while it runs
 //! dead/{id}-{burial}.json                                     a message that the pipeline could not handle
@@ -137,6 +138,28 @@ impl Key {
         Self(Path::from(format!("symbol-files/{project}")))
     }
 
+    /// A part of a debug file that is being uploaded.
+    pub fn symbol_part(project: ProjectId, upload: &str, name: &str) -> Self {
+        Self(Path::from(format!("symbol-parts/{project}/{}/{}", plain(upload), plain(name))))
+    }
+
+    /// All parts of an upload.
+    pub fn symbol_parts(project: ProjectId, upload: &str) -> Self {
+        Self(Path::from(format!("symbol-parts/{project}/{}", plain(upload))))
+    }
+
+    /// All parts of all uploads.
+    pub fn all_symbol_parts() -> Self {
+        Self(Path::from("symbol-parts"))
+    }
+
+    /// Whether it is a part of a debug file of this project.
+    pub fn is_symbol_part_of(&self, project: ProjectId) -> bool {
+        let parts: Vec<_> = self.0.parts().collect();
+        let [tree, owner, _, _] = parts.as_slice() else { return false };
+        tree.as_ref() == "symbol-parts" && owner.as_ref() == project.to_string()
+    }
+
     /// Something that is known of a debug id.
     pub fn symbols(project: ProjectId, debug_id: &str, kind: &str, name: &str) -> Self {
         let (debug_id, kind, name) = (plain(debug_id), plain(kind), plain(name));
@@ -146,6 +169,13 @@ impl Key {
     /// All that is known of a debug id.
     pub fn symbols_of(project: ProjectId, debug_id: &str) -> Self {
         Self(Path::from(format!("symbols/{project}/{}", plain(debug_id))))
+    }
+
+    /// Whether a key of [`Key::symbols_of`] is of what was made of this file: its name ends with the first half of the file's
+    /// SHA-256.
+    pub fn is_of_symbol_file(&self, sha256: &str) -> bool {
+        let (name, half) = (self.name(), sha256.get(..32).unwrap_or(sha256));
+        !half.is_empty() && name.rsplit('-').next() == Some(half)
     }
 
     /// The debug ids of a project of which something is known, for [`crate::Bucket::list_names`].
@@ -253,6 +283,19 @@ mod tests {
         let key = Key::symbols(ProjectId::FIRST, "5A98", "lines-1", "3-7");
         assert_eq!(key.kind_and_name(), Some(("lines-1".to_owned(), "3-7".to_owned())));
         assert_eq!(Key::symbols_of(ProjectId::FIRST, "5A98").kind_and_name(), None);
+        let (sha256, other) = ("0a".repeat(32), "0b".repeat(32));
+        for name in ["", "3-7-100-"] {
+            let key = Key::symbols(ProjectId::FIRST, "5A98", "files", &format!("{name}{}", "0a".repeat(16)));
+            assert!(key.is_of_symbol_file(&sha256) && !key.is_of_symbol_file(&other), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_part_belongs_to_its_project_only() {
+        let part = Key::symbol_part(ProjectId::FIRST, "../x", "0");
+        assert!(part.is_symbol_part_of(ProjectId::FIRST));
+        assert!(!part.is_symbol_part_of(ProjectId::try_from(11_u64).unwrap()));
+        assert!(!Key::symbol_file(ProjectId::FIRST, "x").is_symbol_part_of(ProjectId::FIRST));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! its `version`; a reader accepts every version up to its own, and fields are only ever added.
 
 mod crash;
+mod debug_file;
 mod fact;
 mod id;
 mod kind;
@@ -18,6 +19,7 @@ pub use crash::{
     Breadcrumb, CRASH_VERSION, Crash, Exception, Frame, Module, Signature, SignatureStep, StepDecision,
     StoredPayload, System, Thread, Trust, User,
 };
+pub use debug_file::{UPLOADED_FILE_VERSION, UploadedFile};
 pub use fact::Fact;
 pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
 pub use kind::Kind;

@@ -14,13 +14,19 @@ pub const MESSAGE_SPEC_VERSION: &str = "1.0";
 pub enum MessageKind {
     /// Process the report in `data`.
     Report,
+    /// Convert the debug file that `data` tells of, an [`UploadedFile`](crate::UploadedFile).
+    DebugFile,
 }
 
 impl MessageKind {
+    /// All of them.
+    pub const ALL: [MessageKind; 2] = [MessageKind::Report, MessageKind::DebugFile];
+
     /// The CloudEvent's `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             MessageKind::Report => "report",
+            MessageKind::DebugFile => "debug-file",
         }
     }
 }
@@ -33,7 +39,7 @@ impl MessageKind {
 pub struct Message {
     /// [`MESSAGE_SPEC_VERSION`].
     pub specversion: String,
-    /// The id of what it is about: for a report, the crash id.
+    /// The id of what it is about: for a report the crash id, for a debug file its digest.
     pub id: String,
     /// Who it is about: `/projects/{project}`.
     pub source: String,
@@ -127,6 +133,13 @@ mod tests {
         assert_eq!(message.data.get(), r#"{"b":1.0,  "a":1e2}"#);
         assert_eq!(message.project().map(ProjectId::get), Some(7));
         assert_eq!(serde_json::to_string(&message).unwrap(), json);
+    }
+
+    #[test]
+    fn a_kind_is_one_word_wherever_it_is_written() {
+        for kind in MessageKind::ALL {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.as_str()));
+        }
     }
 
     #[test]

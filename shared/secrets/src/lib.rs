@@ -38,6 +38,8 @@ pub enum Purpose {
     Message,
     /// Sessions of people on the pages.
     Session,
+    /// Tokens for looking symbols up.
+    Symbols,
     /// Tokens for uploading debug files.
     Upload,
     /// Hashes that stand for users in facts.
@@ -51,6 +53,7 @@ impl Purpose {
             Purpose::Ingest => "ingest",
             Purpose::Message => "message",
             Purpose::Session => "session",
+            Purpose::Symbols => "symbols",
             Purpose::Upload => "upload",
             Purpose::UserHash => "user-hash",
         }
@@ -149,6 +152,19 @@ impl Secret {
         matches.into()
     }
 
+    /// The token of a project, for where nothing else says which project it is: its number, a hyphen, and its key under
+    /// this secret.
+    pub fn project_token(&self, project: ProjectId, generation: u32) -> String {
+        format!("{project}-{}", self.project_key(project, generation))
+    }
+
+    /// The project whose token it is, in one of the generations.
+    pub fn project_of_token(&self, generations: &[u32], token: &str) -> Option<ProjectId> {
+        let (project, key) = token.split_once('-')?;
+        let project = project.parse().ok()?;
+        self.is_project_key(project, generations, key).then_some(project)
+    }
+
     /// Signs a message in place.
     pub fn sign_message(&self, message: &mut Message) {
         message.epitaphmac = self.message_mac(message);
@@ -235,6 +251,20 @@ mod tests {
         assert!(!ingest().is_project_key(project(8), &[0, 1], &key));
         assert!(!ingest().is_project_key(project(7), &[1], &key[..31]));
         assert!(!ingest().is_project_key(project(7), &[], &key));
+    }
+
+    #[test]
+    fn a_token_names_its_project_and_is_good_for_one_purpose() {
+        let root = RootSecret::new("an example of a root secret").unwrap();
+        let token = root.derive(Purpose::Upload).project_token(project(7), 0);
+        assert!(token.starts_with("7-"));
+        let project_of = |purpose, token: &str| root.derive(purpose).project_of_token(&[0], token);
+        assert_eq!(project_of(Purpose::Upload, &token), Some(project(7)));
+        assert_eq!(project_of(Purpose::Symbols, &token), None);
+        assert_eq!(project_of(Purpose::Upload, &token.replacen('7', "8", 1)), None);
+        for other in ["", "7", "7-", "-", "0-", &token[2..], &token[..token.len() - 1]] {
+            assert_eq!(project_of(Purpose::Upload, other), None, "{other}");
+        }
     }
 
     #[test]

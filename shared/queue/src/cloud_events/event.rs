@@ -128,7 +128,7 @@ impl Event {
     /// [`EventError::Foreign`].
     pub fn kind(&self) -> Result<MessageKind, EventError> {
         let kind = self.required("type")?;
-        let known = [MessageKind::Report].into_iter().find(|known| known.as_str() == kind);
+        let known = MessageKind::ALL.into_iter().find(|known| known.as_str() == kind);
         known.ok_or_else(|| EventError::Foreign(shown(kind)))
     }
 
