@@ -34,6 +34,9 @@ mod segment;
 mod snapshot;
 mod sqlite;
 mod statistics;
+mod symbols;
+#[cfg(test)]
+mod symbols_tests;
 
 #[cfg(test)]
 mod plan_tests;
@@ -65,6 +68,7 @@ pub use crate::{
     segment::{SegmentRow, Unsealed},
     snapshot::{RecordedAs, SignatureRow, Snapshot},
     statistics::{Dimension, Share, TrendPoint},
+    symbols::{DebugFileRow, SymbolUpload, UploadState},
 };
 
 /// The most rows that one call answers, whatever limit it is given.
