@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, Seek},
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -137,7 +137,8 @@ impl From<Unreadable> for Fault {
 
 /// One attempt: a verdict, or how the parser failed.
 async fn parse_once(settings: &ParserSettings, dump: &File) -> Result<Result<Verdict, Fault>, ParserError> {
-    let mut worker = Worker::start(settings, dump)?;
+    let arguments = settings.arguments.iter().cloned().chain(settings.limits.arguments());
+    let mut worker = Worker::start(&settings.program, arguments.chain([STANDARD_INPUT.into()]), dump)?;
     let ended = tokio::time::timeout(settings.wall, worker.finish()).await;
     let Ended { status, said, complaint } = match ended {
         Ok(ended) => ended.map_err(ParserError::Pipe)?,
@@ -195,18 +196,18 @@ fn fault(status: ExitStatus, complaint: &str, limits: &Limits) -> Fault {
     told.into()
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     match bytes {
         bytes if bytes >= 1 << 30 && bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
         bytes => format!("{} MiB", bytes >> 20),
     }
 }
 
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     format!("{} s", time.as_secs_f64())
 }
 
-fn signal_name(number: i32) -> String {
+pub(crate) fn signal_name(number: i32) -> String {
     use rustix::process::Signal;
     let names = [
         (Signal::ABORT, "SIGABRT"),
@@ -226,29 +227,31 @@ fn signal_name(number: i32) -> String {
 }
 
 /// A running child in a process group of its own, which dies with this value.
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
 }
 
 /// How a child ended.
-struct Ended {
-    status: ExitStatus,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
     /// Its standard output; `None` if that is longer than a verdict can be.
-    said: Option<Vec<u8>>,
+    pub(crate) said: Option<Vec<u8>>,
     /// The beginning of its standard error.
-    complaint: String,
+    pub(crate) complaint: String,
 }
 
 impl Worker {
     /// The dump is the child's standard input rather than a path, so that it may be a file without a name, which
     /// vanishes with this process whatever becomes of it.
-    fn start(settings: &ParserSettings, mut dump: &File) -> Result<Self, ParserError> {
+    pub(crate) fn start(
+        program: &Path,
+        arguments: impl Iterator<Item = OsString>,
+        mut dump: &File,
+    ) -> Result<Self, ParserError> {
         dump.rewind().map_err(ParserError::Pipe)?;
         let dump = dump.try_clone().map_err(ParserError::Pipe)?;
-        let child = Command::new(&settings.program)
-            .args(&settings.arguments)
-            .args(settings.limits.arguments())
-            .arg(STANDARD_INPUT)
+        let child = Command::new(program)
+            .args(arguments)
             // Secrets of this process are in its environment; a parser that is taken over finds none.
             .env_clear()
             .current_dir("/")
@@ -258,12 +261,12 @@ impl Worker {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|source| ParserError::Start { program: settings.program.clone(), source })?;
+            .map_err(|source| ParserError::Start { program: program.to_owned(), source })?;
         Ok(Self { child })
     }
 
     /// Listens until the child has ended. Cancel safe only in so far as the worker is dropped then.
-    async fn finish(&mut self) -> io::Result<Ended> {
+    pub(crate) async fn finish(&mut self) -> io::Result<Ended> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let (said, complaint) = tokio::try_join!(read(out, VERDICT_BYTES), read(err, COMPLAINT_BYTES))?;
         let status = self.child.wait().await?;
@@ -272,7 +275,7 @@ impl Worker {
     }
 
     /// Kills the child and whatever it started. Harmless when it has ended.
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         // Once a child is waited for it has no id, so that no other group with its number is ever meant.
         let group = self.child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {

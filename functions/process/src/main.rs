@@ -8,12 +8,12 @@ use epitaph_host::Platform;
 #[cfg(feature = "knative")]
 use epitaph_host::QueueUrl;
 use epitaph_host::Work;
-use epitaph_process::{OpenError, Puller, parser};
+use epitaph_process::{OpenError, Puller};
 
 fn main() -> ExitCode {
-    // The child that parses a hostile dump needs none of the rest.
-    if std::env::args_os().nth(1).is_some_and(|command| command == parser::COMMAND) {
-        return parser::worker_main();
+    // The children that read hostile files need none of the rest.
+    if let Some(ended) = epitaph_process::child_main() {
+        return ended;
     }
     epitaph_host::run_worker("process", async |context, stop| {
         let puller = Puller::open(&context)?;

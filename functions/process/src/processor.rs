@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     assemble,
+    converter::ConverterSettings,
+    debug_file::{DebugFiles, SymbolSettings},
     isolation::{self, ParserError, ParserSettings},
     parsed::Verdict,
     payloads::{self, FetchError},
@@ -38,6 +40,8 @@ pub struct ProcessorSettings {
     pub parser: ParserSettings,
     /// The oldest message that is acted on. Later, what was seen may be forgotten, and it would count twice.
     pub oldest: Duration,
+    /// How debug files are converted.
+    pub symbols: SymbolSettings,
     /// How many parsers run at once, at least 1.
     pub concurrency: usize,
     /// The largest dump that is parsed, in bytes.
@@ -51,7 +55,13 @@ pub struct ProcessorSettings {
 impl ProcessorSettings {
     /// The usual settings: messages of up to 20 days, a parser for each processor, dumps of up to 200 MiB.
     pub fn new(message_secret: Secret, user_hash_secret: Secret, parser: ParserSettings) -> Self {
+        let scratch = std::env::temp_dir();
         Self {
+            symbols: SymbolSettings {
+                converter: ConverterSettings::of(parser.program.clone()),
+                folder: scratch.join("epitaph-symbols"),
+                cache: 8 << 30,
+            },
             message_secret,
             user_hash_secret,
             parser,
@@ -59,7 +69,7 @@ impl ProcessorSettings {
             concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             largest_dump: 200 << 20,
             largest_event: 1 << 20,
-            scratch: std::env::temp_dir(),
+            scratch,
         }
     }
 }
@@ -72,11 +82,12 @@ pub struct Processor {
     catalog: Catalog,
     parsers: Arc<Semaphore>,
     rules: Arc<RuleCache>,
+    debug_files: DebugFiles,
     metrics: Metrics,
 }
 
 /// Why a message was not handled.
-enum Refusal {
+pub(crate) enum Refusal {
     /// An engine, or this machine: try again later.
     Later(String),
     /// The message itself: bury it.
@@ -87,12 +98,14 @@ impl Processor {
     /// A processor that keeps documents in `bucket` and records in `catalog`. Nothing is touched yet.
     pub fn new(settings: ProcessorSettings, bucket: Bucket, catalog: Catalog) -> Self {
         let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        let debug_files = DebugFiles::new(settings.symbols.clone(), bucket.clone(), catalog.clone());
         Self {
             settings: Arc::new(settings),
             bucket,
             catalog,
             parsers,
             rules: Arc::default(),
+            debug_files,
             metrics: Metrics::new(),
         }
     }
@@ -123,7 +136,9 @@ impl Processor {
 
     async fn process(&self, message: &Message) -> Result<(), Refusal> {
         self.check(message)?;
-        let MessageKind::Report = message.kind;
+        if message.kind == MessageKind::DebugFile {
+            return self.debug_files.handle(message).await;
+        }
         let report = read_report(message)?;
         if self.catalog.was_seen(report.project, report.id).await? {
             return Ok(());
@@ -409,7 +424,7 @@ impl From<ParserError> for Refusal {
 }
 
 /// An error and its sources, in one line.
-fn in_full(error: &dyn Error) -> String {
+pub(crate) fn in_full(error: &dyn Error) -> String {
     let sources = std::iter::successors(error.source(), |error| (*error).source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

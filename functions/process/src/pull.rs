@@ -76,6 +76,12 @@ impl Puller {
         processor.scratch = settings.scratch();
         std::fs::create_dir_all(&processor.scratch)
             .map_err(|error| OpenError::Scratch(processor.scratch.clone(), error))?;
+        let converter = &mut processor.symbols.converter;
+        converter.limits.data_bytes = settings.symbols.memory;
+        converter.limits.cpu_seconds = settings.symbols.cpu.as_secs();
+        converter.wall = settings.symbols.wall;
+        processor.symbols.folder = settings.symbol_folder();
+        processor.symbols.cache = settings.symbols.cache;
         let dead = DeadLetters::new(bucket.clone(), catalog.clone());
         let processor = Processor::new(processor, bucket, catalog).counting_in(metrics.clone());
         Ok(Self { processor, dead, metrics: metrics.clone() })

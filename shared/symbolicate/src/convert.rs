@@ -1,7 +1,8 @@
 //! From a debug file to caches.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
 };
@@ -56,7 +57,20 @@ pub struct MadeCache {
 /// # Errors
 /// Those that blame the file ([`SymbolError::blames_the_file`]), and [`SymbolError::File`].
 pub fn convert(path: &Path, name: &str, into: &Path, limits: Limits) -> Result<Vec<Converted>, SymbolError> {
-    let view = identify::open(path)?;
+    convert_open(File::open(path).map_err(SymbolError::file(path))?, name, into, limits)
+}
+
+/// As [`convert`], of a file that is open: by whoever may open none.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_open(
+    file: File,
+    name: &str,
+    into: &Path,
+    limits: Limits,
+) -> Result<Vec<Converted>, SymbolError> {
+    let view = identify::map(file, Path::new(name))?;
     if let Some(file) = identify::text::identify(&view, name) {
         return Ok(vec![text(&view, file, into, limits)?]);
     }

@@ -33,7 +33,7 @@ pub use symbolic_common::DebugId;
 
 pub use crate::{
     cache::{CacheKind, Subject},
-    convert::{Converted, MadeCache, convert},
+    convert::{Converted, MadeCache, convert, convert_open},
     error::SymbolError,
     frames::{debug_ids, symbolicate_frames},
     identify::{DebugFile, FileNote, Format, identify},
@@ -42,7 +42,7 @@ pub use crate::{
     managed::Managed,
     provider::{Provider, Symbols},
     quality::{Quality, Worth},
-    store::{Description, DiskCache, Freshness, Gathered, Store, StoredFile, SymFile},
+    store::{Description, DiskCache, Freshness, Gathered, Store, StoredFile, SymFile, Work},
     sym::write_sym,
     unwind::Unwind,
 };

@@ -1,6 +1,11 @@
 //! What a parser that is taken over by its dump can reach: nothing.
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError};
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError,
+};
 
 /// From here on this process can open no file, not even to read, and make no TCP connection; what is open stays open.
 ///
@@ -11,12 +16,30 @@ pub(super) fn close_the_doors() {
 }
 
 fn close() -> Result<(), RulesetError> {
+    all_doors()?.restrict_self()?;
+    Ok(())
+}
+
+fn all_doors() -> Result<RulesetCreated, RulesetError> {
     let newest = ABI::V4;
     Ruleset::default()
         .handle_access(AccessFs::from_all(newest))?
         .handle_access(AccessNet::from_all(newest))?
-        .create()?
-        .restrict_self()?;
+        .create()
+}
+
+/// As [`close_the_doors`], but for the files in one folder, which it may make, write and delete.
+pub(crate) fn close_the_doors_but_of(folder: &Path) {
+    let _ = close_but_of(folder);
+}
+
+fn close_but_of(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let files = AccessFs::ReadFile
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile;
+    all_doors()?.add_rule(PathBeneath::new(PathFd::new(folder)?, files))?.restrict_self()?;
     Ok(())
 }
 
@@ -37,5 +60,22 @@ mod tests {
             fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
         let (no_file, _) = confined.join().unwrap();
         assert!(no_file || !supported, "the kernel knows Landlock, and a file could be read");
+    }
+
+    #[test]
+    fn a_thread_that_is_confined_to_a_folder_works_in_it_and_nowhere_else() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, elsewhere) = (inside.path().to_owned(), outside.path().join("made"));
+        let confined = thread::spawn(move || {
+            super::close_but_of(&folder).unwrap();
+            let own = folder.join("made");
+            fs::write(&own, b"twice").and_then(|()| fs::write(&own, b"once")).unwrap();
+            (fs::read(&own).unwrap() == b"once" && fs::remove_file(&own).is_ok(), fs::write(elsewhere, b""))
+        });
+        let (works, written_elsewhere) = confined.join().unwrap();
+        assert!(works);
+        let supported =
+            fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
+        assert!(written_elsewhere.is_err() || !supported);
     }
 }

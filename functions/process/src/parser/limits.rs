@@ -35,10 +35,15 @@ impl Limits {
 
     /// Limits what this process may use, for good. What it may reach is limited when the dump is open.
     pub(crate) fn apply(&self) -> io::Result<()> {
+        self.apply_and_let_write(0)
+    }
+
+    /// As [`Limits::apply`], for a process that may write files of at most so many bytes each.
+    pub(crate) fn apply_and_let_write(&self, file_bytes: u64) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         rustix::thread::set_no_new_privs(true)?;
         limit(Resource::Core, 0, 0)?;
-        limit(Resource::Fsize, 0, 0)?;
+        limit(Resource::Fsize, file_bytes, file_bytes)?;
         // No other process or thread. (Root is exempt from this one.)
         limit(Resource::Nproc, 0, 0)?;
         // Standard streams, the dump, and a few that the process was born with.

@@ -3,7 +3,7 @@
 
 mod annotations;
 mod bounds;
-mod confine;
+pub(crate) mod confine;
 mod convert;
 mod limits;
 mod symbols;

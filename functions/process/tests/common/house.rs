@@ -35,7 +35,12 @@ impl House {
         let catalog =
             Catalog::open(&format!("sqlite://{}", directory.path().join("catalog.db").display())).unwrap();
         catalog.migrate().await.unwrap();
-        let processor = Processor::new(settings(&secret, change), bucket.clone(), catalog.clone());
+        let folder = directory.path().join("symbols");
+        let settings = settings(&secret, |settings| {
+            settings.symbols.folder = folder;
+            change(settings);
+        });
+        let processor = Processor::new(settings, bucket.clone(), catalog.clone());
         Self { secret, bucket, catalog, processor, _directory: directory }
     }
 

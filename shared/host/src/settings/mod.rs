@@ -52,7 +52,7 @@ impl Role {
     }
 
     fn uses_catalog(self) -> bool {
-        matches!(self, Role::OneProcess | Role::Function("process" | "maintain" | "dashboard"))
+        matches!(self, Role::OneProcess | Role::Function("process" | "maintain" | "dashboard" | "symbols"))
     }
 }
 
@@ -83,6 +83,21 @@ pub struct Parser {
     pub cpu: Duration,
     /// Time that may pass until it has answered.
     pub wall: Duration,
+}
+
+/// How debug files are converted, and where symbols are kept on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbols {
+    /// Bytes of data that a converter may hold.
+    pub memory: u64,
+    /// Processor time that it may use.
+    pub cpu: Duration,
+    /// Time that may pass until it is done.
+    pub wall: Duration,
+    /// Bytes of symbol caches that are kept on this machine.
+    pub cache: u64,
+    /// How many days debug files are kept that nobody uses.
+    pub days: u32,
 }
 
 /// The configuration of a process. It holds secrets and has no `Debug`, so that it reaches no log.
@@ -124,6 +139,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How the isolated parser is run.
     pub parser: Parser,
+    /// How debug files are converted, and where symbols are kept on this machine.
+    pub symbols: Symbols,
     /// Where a single function shows its metrics, if anywhere.
     pub metrics_port: Option<u16>,
     /// The least urgent level that is logged.
@@ -186,6 +203,13 @@ impl Settings {
                 cpu: reader.seconds("EPITAPH_PARSER_CPU_SECONDS", 20, 1..=3600),
                 wall: reader.seconds("EPITAPH_PARSER_WALL_SECONDS", 30, 1..=3600),
             },
+            symbols: Symbols {
+                memory: reader.bytes("EPITAPH_CONVERTER_MEMORY", 3 << 30, 64 << 20..=1 << 40),
+                cpu: reader.seconds("EPITAPH_CONVERTER_CPU_SECONDS", 1800, 1..=24 * 3600),
+                wall: reader.seconds("EPITAPH_CONVERTER_WALL_SECONDS", 3600, 1..=24 * 3600),
+                cache: reader.bytes("EPITAPH_SYMBOL_CACHE", 8 << 30, 1 << 20..=1 << 50),
+                days: reader.number("EPITAPH_SYMBOL_DAYS", 365, 1..=36_500),
+            },
             metrics_port: reader.parsed("EPITAPH_METRICS_PORT", "a port from 1 to 65535", |text| {
                 reader::number::<u16>(text).filter(|&port| port > 0)
             }),
@@ -234,8 +258,16 @@ impl Settings {
     /// Where files may be written that need not last: beside the data, since `/tmp` may be memory; but where there is no
     /// data, `/tmp` alone is sure to be writable.
     pub fn scratch(&self) -> PathBuf {
-        let data = self.data_is_explicit || self.platform == Platform::Plain;
-        if data { self.data.join("scratch") } else { std::env::temp_dir().join("epitaph") }
+        if self.has_disk() { self.data.join("scratch") } else { std::env::temp_dir().join("epitaph") }
+    }
+
+    /// Where symbols are kept on this machine. Several processes may share it.
+    pub fn symbol_folder(&self) -> PathBuf {
+        if self.has_disk() { self.data.join("symbols") } else { std::env::temp_dir().join("epitaph-symbols") }
+    }
+
+    fn has_disk(&self) -> bool {
+        self.data_is_explicit || self.platform == Platform::Plain
     }
 
     /// The largest message that a broker posts to this process, in bytes, attributes included.

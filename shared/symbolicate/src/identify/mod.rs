@@ -151,13 +151,12 @@ pub enum FileNote {
 /// # Errors
 /// [`SymbolError::UnknownFormat`] when it is no debug file, [`SymbolError::Malformed`], [`SymbolError::File`].
 pub fn identify(path: &Path, name: &str) -> Result<Vec<DebugFile>, SymbolError> {
-    let view = open(path)?;
+    let view = map(File::open(path).map_err(SymbolError::file(path))?, path)?;
     identify_bytes(&view, name)
 }
 
 /// Maps a file. An empty one has nothing that could be mapped.
-pub(crate) fn open(path: &Path) -> Result<ByteView<'static>, SymbolError> {
-    let file = File::open(path).map_err(SymbolError::file(path))?;
+pub(crate) fn map(file: File, path: &Path) -> Result<ByteView<'static>, SymbolError> {
     if file.metadata().map_err(SymbolError::file(path))?.len() == 0 {
         return Err(SymbolError::UnknownFormat);
     }

@@ -34,14 +34,15 @@ struct Shared {
 
 /// A folder for one piece of work, beside the caches. Deleted when it is dropped, or when its process is gone.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub struct Work {
     folder: TempDir,
     /// Held as long as the folder is in use.
     _lock: File,
 }
 
 impl Work {
-    pub(crate) fn path(&self) -> &Path {
+    /// The folder.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -82,8 +83,11 @@ impl DiskCache {
         Some(path)
     }
 
-    /// A folder to work in.
-    pub(crate) fn work(&self) -> Result<Work, SymbolError> {
+    /// A folder to work in. What is in it is not counted.
+    ///
+    /// # Errors
+    /// [`SymbolError::File`] when it cannot be made.
+    pub fn work(&self) -> Result<Work, SymbolError> {
         let works = self.works();
         loop {
             let folder = TempDir::new_in(&works).map_err(SymbolError::file(&works))?;

@@ -24,11 +24,8 @@ use serde::{Deserialize, Serialize};
 use symbolic_common::DebugId;
 use tokio::sync::Mutex;
 
-pub use self::disk::DiskCache;
-use self::{
-    disk::Work,
-    known::{Known, Memory, Named},
-};
+pub use self::disk::{DiskCache, Work};
+use self::known::{Known, Memory, Named};
 use crate::{CacheKind, Converted, DebugFile, Format, MadeCache, Provider, SymbolError, Symbols};
 
 /// The kind of keys that descriptions have.
@@ -210,12 +207,20 @@ impl Store {
         let keys = self.list(project, id).await?;
         self.bucket.delete(&description_key(project, id, sha256)).await?;
         for key in keys {
-            if Named::of(&key).is_some_and(|named| named.source == short(sha256)) {
+            if key.is_of_symbol_file(sha256) {
                 self.bucket.delete(&key).await?;
             }
         }
         self.shared.memory.forget(project, id);
         Ok(())
+    }
+
+    /// Deletes a debug file itself, which nothing may name any more.
+    ///
+    /// # Errors
+    /// [`SymbolError::Bucket`].
+    pub async fn drop_file(&self, project: ProjectId, sha256: &str) -> Result<(), SymbolError> {
+        Ok(self.bucket.delete(&Key::symbol_file(project, sha256)).await?)
     }
 
     /// Opens the best caches of a module. What there is not is `None`.

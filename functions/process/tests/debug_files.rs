@@ -1,0 +1,183 @@
+//! Debug files that were uploaded: converted in a child, published, and noted, whatever they are and whatever dies.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+mod common;
+
+use bytes::Bytes;
+use common::house::House;
+use epitaph_bucket::Key;
+use epitaph_catalog::{SymbolUpload, UploadState};
+use epitaph_crash_model::{Message, MessageKind, ProjectId, Timestamp, UPLOADED_FILE_VERSION, UploadedFile};
+use epitaph_queue::Outcome;
+use epitaph_secrets::Purpose;
+use epitaph_symbolicate::{DebugId, DiskCache, Freshness, Store};
+
+const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
+const PROJECT: ProjectId = ProjectId::FIRST;
+
+fn sym() -> Vec<u8> {
+    format!(
+        "MODULE Linux x86_64 {ID} game\nFILE 0 main.c\nFUNC 10 20 0 main\n10 20 7 0\n\
+         STACK CFI INIT 10 20 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"
+    )
+    .into_bytes()
+}
+
+fn digest<D: sha2::Digest>(name: &str, content: &[u8]) -> String {
+    let digits: String = D::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}:{digits}")
+}
+
+/// Puts the content into the bucket in parts, and tells of it.
+async fn uploaded(house: &House, content: &[u8]) -> UploadedFile {
+    let mut parts = Vec::new();
+    for (index, part) in content.chunks(50).enumerate() {
+        let key = Key::symbol_part(PROJECT, "an upload", &index.to_string());
+        house.bucket.put(&key, Bytes::copy_from_slice(part)).await.unwrap();
+        parts.push(key.to_string());
+    }
+    UploadedFile {
+        version: UPLOADED_FILE_VERSION,
+        project: PROJECT,
+        digest: digest::<sha2::Sha256>("sha256", content),
+        name: "game.sym".to_owned(),
+        size: content.len() as u64,
+        release: Some("1.0".to_owned()),
+        parts,
+    }
+}
+
+fn message(house: &House, uploaded: &UploadedFile) -> Message {
+    let (kind, now) = (MessageKind::DebugFile, Timestamp::now());
+    let mut message = Message::new(kind, PROJECT, uploaded.digest.clone(), now, uploaded).unwrap();
+    house.secret.derive(Purpose::Message).sign_message(&mut message);
+    message
+}
+
+async fn handled(house: &House, uploaded: &UploadedFile) -> SymbolUpload {
+    assert_eq!(house.processor.handle(&message(house, uploaded), 1).await, Outcome::Done);
+    house.catalog.symbol_upload(PROJECT, &uploaded.digest).await.unwrap().unwrap()
+}
+
+/// The function at an address, as a machine finds it that has only the bucket.
+async fn function(house: &House) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(house.bucket.clone(), DiskCache::open(folder.path(), 1 << 20).unwrap());
+    let id = DebugId::from_breakpad(ID).unwrap();
+    let symbols = store.symbols(PROJECT, id, Freshness::Now).await.unwrap();
+    symbols.lookup(0x18).first().map(|location| location.function.to_owned())
+}
+
+async fn parts_left(house: &House) -> usize {
+    use futures_util::TryStreamExt as _;
+    house.bucket.list(&Key::all_symbol_parts()).try_collect::<Vec<_>>().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_debug_file_becomes_symbols_and_its_parts_go() {
+    let house = House::new().await;
+    let uploaded = uploaded(&house, &sym()).await;
+    assert!(uploaded.parts.len() > 1);
+    let noted = handled(&house, &uploaded).await;
+    assert_eq!((noted.state, noted.reason), (UploadState::Done, None));
+    assert_eq!(function(&house).await.as_deref(), Some("main"));
+    let rows = house.catalog.debug_files_of(PROJECT, ID).await.unwrap();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.lines.as_deref(), row.unwind.as_deref()), (Some("full"), Some("full")));
+    assert_eq!((row.format.as_str(), row.release.as_deref()), ("Breakpad", Some("1.0")));
+    assert_eq!(parts_left(&house).await, 0);
+    // Delivered again, with nothing left to read.
+    assert_eq!(handled(&house, &uploaded).await.state, UploadState::Done);
+}
+
+#[tokio::test]
+async fn what_came_by_one_digest_is_known_by_the_other() {
+    let house = House::new().await;
+    let mut uploaded = uploaded(&house, &sym()).await;
+    let sha256 = std::mem::replace(&mut uploaded.digest, digest::<sha1::Sha1>("sha1", &sym()));
+    assert_eq!(handled(&house, &uploaded).await.state, UploadState::Done);
+    let other = house.catalog.symbol_upload(PROJECT, &sha256).await.unwrap().unwrap();
+    assert_eq!(other.state, UploadState::Done);
+}
+
+#[tokio::test]
+async fn what_is_not_what_was_announced_is_refused_and_may_come_again() {
+    let house = House::new().await;
+    let whole = uploaded(&house, &sym()).await;
+    let other = UploadedFile { digest: digest::<sha2::Sha256>("sha256", b"other"), ..whole.clone() };
+    let noted = handled(&house, &other).await;
+    assert_eq!(noted.state, UploadState::Refused);
+    assert!(noted.reason.unwrap().contains("broke on its way"));
+
+    let short = UploadedFile { size: whole.size + 1, ..uploaded(&house, &sym()).await };
+    assert!(handled(&house, &short).await.reason.unwrap().contains("were announced"));
+    let noted = handled(&house, &whole).await;
+    assert!(noted.reason.unwrap().contains("upload it again"), "its parts went with the one before");
+    assert_eq!(handled(&house, &uploaded(&house, &sym()).await).await.state, UploadState::Done);
+}
+
+#[tokio::test]
+async fn what_is_no_debug_file_is_refused_with_its_reason() {
+    let house = House::new().await;
+    for (content, expected) in [
+        (b"Dear diary, ".repeat(40), "this is no debug file"),
+        (b"\x7fELF and so on".to_vec(), "ELF"),
+        (br#"{"Main.cpp":{"Main.cs":{"5":17}}}"#.to_vec(), "no crash can name it"),
+    ] {
+        let noted = handled(&house, &uploaded(&house, &content).await).await;
+        assert_eq!(noted.state, UploadState::Refused);
+        let reason = noted.reason.unwrap();
+        assert!(reason.contains(expected), "{reason}");
+        assert_eq!(parts_left(&house).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_more_than_it_may_is_refused_and_the_process_lives() {
+    let house = House::with(|settings| settings.symbols.converter.limits.data_bytes = 24 << 20).await;
+    let mut content = format!("MODULE Linux x86_64 {ID} game\n").into_bytes();
+    for index in 0..400_000_u64 {
+        content.extend(
+            format!("FUNC {:x} 8 0 a function with the number {index}\n", 0x1000 + 8 * index).bytes(),
+        );
+    }
+    let key = Key::symbol_part(PROJECT, "large", "0");
+    house.bucket.put(&key, Bytes::from(content.clone())).await.unwrap();
+    let large = UploadedFile {
+        digest: digest::<sha2::Sha256>("sha256", &content),
+        size: content.len() as u64,
+        parts: vec![key.to_string()],
+        ..uploaded(&house, b"").await
+    };
+    let noted = handled(&house, &large).await;
+    assert_eq!(noted.state, UploadState::Refused, "{noted:?}");
+    let reason = noted.reason.unwrap();
+    assert!(reason.contains("more memory than it may"), "{reason}");
+    assert_eq!(handled(&house, &uploaded(&house, &sym()).await).await.state, UploadState::Done);
+}
+
+#[tokio::test]
+async fn messages_that_name_what_is_not_theirs_are_dead() {
+    let house = House::new().await;
+    let other = house.catalog.add_project(None, "Other").await.unwrap().id;
+    let good = uploaded(&house, &sym()).await;
+    for key in [
+        Key::symbol_part(other, "an upload", "0").to_string(),
+        Key::symbol_file(PROJECT, "a file").to_string(),
+        "crashes/1/x/y".to_owned(),
+        "../../etc/passwd".to_owned(),
+    ] {
+        let uploaded = UploadedFile { parts: vec![key], ..good.clone() };
+        house.is_dead(&message(&house, &uploaded), "not its project's").await;
+    }
+    let moved = UploadedFile { project: other, ..good.clone() };
+    house.is_dead(&message(&house, &moved), "another project").await;
+    let newer = UploadedFile { version: UPLOADED_FILE_VERSION + 1, ..good.clone() };
+    house.is_dead(&message(&house, &newer), "update it").await;
+    assert_eq!(house.catalog.debug_files_of(PROJECT, ID).await.unwrap(), []);
+}
