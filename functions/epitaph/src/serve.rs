@@ -55,6 +55,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     let maintenance = Maintenance::new(
         MaintenanceSettings {
             retention_days: house.settings.retention_days,
+            symbol_days: house.settings.symbols.days,
             message_secret: house.secrets.message.clone(),
             sealing: Sealing::default(),
         },

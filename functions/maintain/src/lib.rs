@@ -15,6 +15,7 @@ mod seal;
 mod segments;
 #[cfg(feature = "knative")]
 mod subscriber;
+mod symbols;
 mod writing;
 
 use std::{sync::Arc, time::Duration};
@@ -57,6 +58,8 @@ fn millis(duration: Duration) -> i64 {
 pub struct MaintenanceSettings {
     /// How many days crashes are kept, where the rules do not say otherwise.
     pub retention_days: u32,
+    /// How many days debug files are kept that nobody uses.
+    pub symbol_days: u32,
     /// The secret that messages are signed with.
     pub message_secret: Secret,
     /// When facts become segments.
@@ -224,10 +227,12 @@ impl Maintenance {
             return Ok((0, 0));
         }
         let expired = retention::expire(self).await;
+        let unused = symbols::expire(self).await;
         let gathered = self.dead.gather().await;
         let published = rules::publish_rules(&self.catalog, &self.bucket).await;
         self.catalog.release_lease("house", &self.holder).await?;
         published?;
+        unused?;
         Ok((expired?, gathered?))
     }
 
@@ -266,7 +271,8 @@ impl Maintenance {
         self.catalog.forget_outcomes(today.plus(-i64::from(self.settings.retention_days))).await?;
         // A dump that comes late may have been received before one that came in time.
         self.catalog.forget_digests(today.plus(-DIGEST_DAYS).start()).await?;
-        Ok(unfinished + orphans + segments)
+        let parts = symbols::sweep_parts(self).await?;
+        Ok(unfinished + orphans + segments + parts)
     }
 
     fn warn_of_full_disk(&self) {

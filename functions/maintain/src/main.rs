@@ -37,6 +37,7 @@ async fn open(context: &Context) -> Result<Maintenance, Failure> {
     let engines = Engines::open(&context.settings)?;
     let settings = MaintenanceSettings {
         retention_days: context.settings.retention_days,
+        symbol_days: context.settings.symbols.days,
         message_secret: context.secrets.message.clone(),
         sealing: Sealing::default(),
     };

@@ -102,7 +102,8 @@ impl House {
     fn maintenance(facts: &Facts, longest_read: Duration) -> Maintenance {
         let message_secret = RootSecret::new("an example of a root secret").unwrap().derive(Purpose::Message);
         let sealing = sealing(longest_read);
-        let settings = MaintenanceSettings { retention_days: RETENTION_DAYS, message_secret, sealing };
+        let settings =
+            MaintenanceSettings { retention_days: RETENTION_DAYS, symbol_days: 365, message_secret, sealing };
         Maintenance::new(settings, facts.clone(), Arc::new(support::Queue::default()))
     }
 

@@ -116,6 +116,7 @@ impl House {
         let engines = Engines::open(&context.settings).unwrap();
         let settings = MaintenanceSettings {
             retention_days: context.settings.retention_days,
+            symbol_days: context.settings.symbols.days,
             message_secret: context.secrets.message.clone(),
             sealing: Sealing::default(),
         };

@@ -141,8 +141,12 @@ impl House {
 
     /// One instance that seals at other times.
     pub(crate) fn maintenance_sealing(&self, catalog: Catalog, sealing: Sealing) -> Maintenance {
-        let settings =
-            MaintenanceSettings { retention_days: RETENTION_DAYS, message_secret: secret(), sealing };
+        let settings = MaintenanceSettings {
+            retention_days: RETENTION_DAYS,
+            symbol_days: 365,
+            message_secret: secret(),
+            sealing,
+        };
         let scratch = self.directory.path().join("scratch").join(CrashId::new().to_string());
         let facts = Facts::new(catalog, self.bucket.clone(), scratch);
         let queue = Arc::clone(&self.queue);
