@@ -8,7 +8,7 @@ use epitaph_crash_model::ProjectId;
 use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
-use crate::{dead, key, project, rules, secrets, send, serve};
+use crate::{dead, key, project, rules, secrets, send, serve, symbols};
 
 /// Collects the last words of games. Without a command: `serve`.
 ///
@@ -35,6 +35,9 @@ enum Command {
     Project(ProjectCommand),
     /// Send minidumps from files, as a game would. Files that were sent before are passed over.
     Send(SendArguments),
+    /// Send debug files, so that crashes show functions and lines.
+    #[command(subcommand)]
+    Symbols(SymbolsCommand),
     /// Print the secrets that a function of its own must be given, and no others, as lines of NAME=VALUE.
     Secrets {
         /// The function.
@@ -59,6 +62,7 @@ pub(crate) enum Function {
     Maintain,
     Process,
     Dashboard,
+    Symbols,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +75,63 @@ pub(crate) struct KeyArguments {
     /// Refuse the keys of this generation from now on. The first key is of generation 0.
     #[arg(long, value_name = "GENERATION")]
     pub(crate) revoke: Option<u32>,
+    /// Print the token that uploads debug files instead.
+    #[arg(long, conflicts_with_all = ["new", "revoke", "symbols"])]
+    pub(crate) upload: bool,
+    /// Print the address of the symbol server instead, with the token that reads it.
+    #[arg(long, conflicts_with_all = ["new", "revoke"])]
+    pub(crate) symbols: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SymbolsCommand {
+    /// Upload every debug file under some paths, also those in zips. What the server has is passed over; a run that broke
+    /// off goes on where it stopped. The token is EPITAPH_UPLOAD_TOKEN, or else EPITAPH_TOKEN.
+    Upload(SymbolUploadArguments),
+    /// Say which modules of a minidump have symbols on the server. Fails if one of the game's own has no lines.
+    Check(SymbolCheckArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SymbolServer {
+    /// The server, such as https://crash.example.com.
+    #[arg(long, env = "EPITAPH_PUBLIC_URL")]
+    pub(crate) server: Url,
+    /// The project, such as 1.
+    #[arg(long)]
+    pub(crate) project: ProjectId,
+    /// The token that `epitaph key PROJECT --upload` prints.
+    #[arg(long, env = "EPITAPH_UPLOAD_TOKEN", hide_env_values = true)]
+    pub(crate) upload_token: Option<String>,
+    /// The administrator's token, where there is no other.
+    #[arg(long, env = "EPITAPH_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SymbolUploadArguments {
+    /// Files, or directories to search.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: SymbolServer,
+    /// The release that they belong to, by which they can be pinned.
+    #[arg(long)]
+    pub(crate) release: Option<String>,
+    /// How many parts are sent at once. Each may have 32 MiB.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) parallel: usize,
+    /// Do not wait until the server has converted them.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SymbolCheckArguments {
+    /// A minidump.
+    pub(crate) dump: PathBuf,
+    #[command(flatten)]
+    pub(crate) server: SymbolServer,
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,8 +218,10 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve);
     // Sending needs no settings: it runs on another machine.
-    if let Command::Send(arguments) = command {
-        return finish(send::run(&arguments));
+    match &command {
+        Command::Send(arguments) => return finish(send::run(arguments)),
+        Command::Symbols(command) => return finish(symbols::run(command)),
+        _ => {}
     }
     let settings = match Settings::from_environment(Role::OneProcess) {
         Ok(settings) => settings,
@@ -175,7 +238,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Secrets { function } => secrets::run(&settings, function).map(|()| ExitCode::SUCCESS),
         Command::Dead(command) => dead::run(&settings, command),
         Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),
-        Command::Send(_) => Ok(ExitCode::SUCCESS),
+        Command::Send(_) | Command::Symbols(_) => Ok(ExitCode::SUCCESS),
     })
 }
 

@@ -4,6 +4,7 @@ use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
 use epitaph_host::{Secrets, Settings};
 use epitaph_rules::Rules;
+use epitaph_secrets::Purpose;
 
 use crate::{
     cli::{Failure, KeyArguments, block_on},
@@ -12,6 +13,9 @@ use crate::{
 
 pub(crate) fn run(settings: &Settings, arguments: &KeyArguments) -> Result<(), Failure> {
     let project = arguments.project;
+    if arguments.upload || arguments.symbols {
+        return print_token(settings, project, arguments.upload);
+    }
     if arguments.new {
         let issue = |rules: &mut epitaph_rules::Rules| match rules.add_generation(project) {
             Some(_) => Ok(()),
@@ -33,6 +37,20 @@ pub(crate) fn run(settings: &Settings, arguments: &KeyArguments) -> Result<(), F
         return Ok(());
     }
     print(settings, project)
+}
+
+/// Prints the token that uploads a project's debug files, or the address that reads its symbols.
+fn print_token(settings: &Settings, project: ProjectId, uploads: bool) -> Result<(), Failure> {
+    let secrets = settings.load_secrets()?;
+    let root = secrets.root.as_ref().ok_or("only derived secrets are set; expected EPITAPH_SECRET")?;
+    if uploads {
+        let token = root.derive(Purpose::Upload).project_token(project, 0);
+        println!("upload token of project {project}: {token}");
+    } else {
+        let token = root.derive(Purpose::Symbols).project_token(project, 0);
+        println!("symbol server of project {project}: {}/symbols/{token}/", settings.url(settings.port));
+    }
+    Ok(())
 }
 
 /// Prints the newest key that is accepted.

@@ -8,14 +8,14 @@ mod rules;
 mod secrets;
 mod send;
 mod serve;
+mod symbols;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything else: the child that parses hostile dumps needs none of the rest.
-    let command = std::env::args_os().nth(1);
-    if command.is_some_and(|command| command == epitaph_process::parser::COMMAND) {
-        return epitaph_process::parser::worker_main();
+    // Before anything else: the children that read hostile files need none of the rest.
+    if let Some(ended) = epitaph_process::child_main() {
+        return ended;
     }
     cli::run()
 }

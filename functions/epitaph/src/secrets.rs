@@ -17,12 +17,12 @@ pub(crate) fn run(settings: &Settings, function: Function) -> Result<(), Failure
             println!("EPITAPH_INGEST_SECRET={}", ingest.to_hex());
             println!("EPITAPH_MESSAGE_SECRET={}", message.to_hex());
         }
-        Function::Process | Function::Dashboard => {
+        Function::Process | Function::Dashboard | Function::Symbols => {
             let root = root.ok_or(
                 "only derived secrets are set, and this function needs the root; expected EPITAPH_SECRET",
             )?;
             println!("EPITAPH_SECRET={}", root.reveal());
-            if function == Function::Dashboard {
+            if function != Function::Process {
                 println!("EPITAPH_TOKEN={}", settings.load_token()?.reveal());
             }
         }

@@ -23,6 +23,7 @@ use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_process::{Puller, Queue, open_queue};
 use epitaph_queue::embedded::Producer;
 use epitaph_secrets::Purpose;
+use epitaph_symbols::Symbols;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -74,11 +75,18 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
         },
         facts,
     );
+    let symbols = Symbols::new(
+        &house.context("symbols"),
+        house.engines.clone(),
+        house.catalog.clone(),
+        Some(house.token.clone()),
+    )?;
     let router = Router::new()
         .merge(epitaph_envelope::router(Collector::new(&house.context("envelope"), house.engines.clone())))
         .merge(epitaph_minidump::router(Collector::new(&house.context("minidump"), house.engines.clone())))
         .merge(epitaph_unreal::router(Collector::new(&house.context("unreal"), house.engines.clone())))
         .merge(epitaph_report::router(Collector::new(&house.context("report"), house.engines.clone())))
+        .merge(epitaph_symbols::router(symbols))
         .merge(epitaph_dashboard::router(dashboard))
         .merge(metrics_route(house.metrics.clone(), house.token.clone()));
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());
