@@ -71,8 +71,8 @@ impl DebugFiles {
         if noted.is_some_and(|noted| noted.state == UploadState::Done) {
             return self.forget_parts(&uploaded).await;
         }
-        let turn = self.turns.acquire().await;
-        let _turn = turn.map_err(|_| Refusal::Later("the processor is shutting down".to_owned()))?;
+        // Who waited here would hold a place that reports need.
+        let _turn = self.turns.try_acquire().map_err(|_| Refusal::Busy)?;
         let (disk, store) = self.store().await?;
         let work = disk.work()?;
         let path = work.path().join("file");

@@ -9,14 +9,22 @@ use epitaph_queue::{
     Handler, Outcome, Undeliverable,
     batch::{Batch, Failures, Record},
 };
-use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use serde_json::{Value, value::RawValue};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
 
 use crate::pull::MOST_ATTEMPTS;
 
 /// What is kept to tell Lambda what failed: a batch that is not answered comes again as a whole, with what was done.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
+/// After how long a record is tried again that is not its turn: the queue would bring it after minutes.
+const TURN: Duration = Duration::from_millis(200);
 
 /// Hands the records of a batch to a handler, several at a time.
 ///
@@ -39,35 +47,45 @@ impl<H: Handler> Batches<H> {
         let time = deadline.saturating_duration_since(Instant::now());
         // A record that would be cut off had better wait for the next batch.
         let (last_start, end) = (deadline - time / 4, deadline - TIME_TO_ANSWER.min(time / 8));
-        let settled = stream::iter(batch.records).map(|record| async move {
-            let (id, attempt) = (record.message_id.clone(), record.attempt());
-            match self.settle_in_time(record, last_start, end).await {
+        let places = Semaphore::new(self.at_once);
+        let settled = batch.records.into_iter().map(async |record| {
+            match self.settle_in_time(&record, &places, last_start, end).await {
                 Ok(()) => None,
                 Err(why) => {
+                    let (id, attempt) = (&record.message_id, record.attempt());
                     tracing::warn!(id, attempt, why, "a record comes again");
-                    Some(id)
+                    Some(record.message_id)
                 }
             }
         });
-        settled
-            .buffer_unordered(self.at_once)
-            .filter_map(std::future::ready)
-            .collect::<Vec<_>>()
-            .await
-            .into_iter()
-            .collect()
+        join_all(settled).await.into_iter().flatten().collect()
     }
 
-    async fn settle_in_time(&self, record: Record, last_start: Instant, end: Instant) -> Result<(), String> {
-        if Instant::now() >= last_start {
-            return Err("too little time was left to begin it".to_owned());
+    async fn settle_in_time(
+        &self,
+        record: &Record,
+        places: &Semaphore,
+        last_start: Instant,
+        end: Instant,
+    ) -> Result<(), String> {
+        loop {
+            let place = places.acquire().await.map_err(|error| error.to_string())?;
+            if Instant::now() >= last_start {
+                return Err("too little time was left to begin it".to_owned());
+            }
+            match timeout_at(end, self.settle(record)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(Unsettled::Again(why))) => return Err(why),
+                Ok(Err(Unsettled::Busy)) => {}
+                Err(_) => return Err("it was not done in time".to_owned()),
+            }
+            // Others of the batch go on meanwhile.
+            drop(place);
+            sleep(TURN).await;
         }
-        let settled = timeout_at(end, self.settle(record)).await;
-        settled.unwrap_or_else(|_| Err("it was not done in time".to_owned()))
     }
 
-    /// Gives why the record must come again, if it must.
-    async fn settle(&self, record: Record) -> Result<(), String> {
+    async fn settle(&self, record: &Record) -> Result<(), Unsettled> {
         let attempts = record.attempt();
         let outcome = match serde_json::from_str::<Message>(&record.body) {
             Ok(message) => {
@@ -83,14 +101,24 @@ impl<H: Handler> Batches<H> {
         };
         match outcome {
             Outcome::Done => Ok(()),
-            Outcome::Later(why) => Err(why),
+            Outcome::Busy => Err(Unsettled::Busy),
+            Outcome::Later(why) => Err(Unsettled::Again(why)),
             Outcome::Dead(reason) => {
                 let place = record.place();
-                let bytes = record.body.into_bytes();
-                self.handler.bury(Undeliverable { bytes, place, reason, attempts }).await
+                let bytes = record.body.clone().into_bytes();
+                let buried = self.handler.bury(Undeliverable { bytes, place, reason, attempts });
+                buried.await.map_err(Unsettled::Again)
             }
         }
     }
+}
+
+/// Why a record is not settled.
+enum Unsettled {
+    /// It must come again.
+    Again(String),
+    /// It is not its turn.
+    Busy,
 }
 
 impl<H: Handler> Invocations for Batches<H> {
@@ -134,6 +162,8 @@ mod tests {
                 "later" => Outcome::Later("the catalog is down".into()),
                 "dead" => Outcome::Dead("forged".into()),
                 "panic" => panic!("on purpose"),
+                // After the fifth is its turn.
+                "busy" if self.handled.load(Ordering::Relaxed) <= 5 => Outcome::Busy,
                 "stuck" => std::future::pending().await,
                 "slow" => {
                     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -215,6 +245,15 @@ mod tests {
         let failed = failures(&batches, records(&ids), 40).await;
         assert_eq!(failed, set(&["slow-4", "slow-5"]));
         assert_eq!(batches.handler.handled.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_its_turn_holds_up_no_other_of_the_batch() {
+        let batches = Batches { at_once: 1, ..Batches::new(Obedient::default()) };
+        assert_eq!(failures(&batches, records(&["busy", "a", "b"]), 60).await, set(&[]));
+        assert_eq!(batches.handler.handled.load(Ordering::Relaxed), 6, "those two, and one in four times");
+        let batches = Batches::new(Obedient::default());
+        assert_eq!(failures(&batches, records(&["busy"]), 1).await, set(&["busy"]), "its turn never came");
     }
 
     #[tokio::test]

@@ -88,6 +88,8 @@ pub struct Processor {
 
 /// Why a message was not handled.
 pub(crate) enum Refusal {
+    /// It is not its turn.
+    Busy,
     /// An engine, or this machine: try again later.
     Later(String),
     /// The message itself: bury it.
@@ -123,6 +125,7 @@ impl Processor {
     pub async fn handle(&self, message: &Message, attempt: u32) -> Outcome {
         match self.process(message).await {
             Ok(()) => Outcome::Done,
+            Err(Refusal::Busy) => Outcome::Busy,
             Err(Refusal::Later(why)) => {
                 tracing::warn!(id = message.id, attempt, why, "a message has to wait");
                 Outcome::Later(why)

@@ -127,6 +127,7 @@ impl<H: Handler> Subscriber<H> {
         self.unsettled().remove(&message.id);
         match outcome {
             Outcome::Done => Ok(()),
+            Outcome::Busy => Err(Refusal::Later(BUSY_SECONDS, "it is not its turn".to_owned())),
             Outcome::Later(why) => Err(Refusal::Later(DOWN_SECONDS, why)),
             Outcome::Dead(reason) => self.bury(&message, reason, attempt).await,
         }

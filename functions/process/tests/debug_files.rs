@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
 use bytes::Bytes;
 use common::house::House;
 use epitaph_bucket::Key;
@@ -16,6 +18,7 @@ use epitaph_crash_model::{Message, MessageKind, ProjectId, Timestamp, UPLOADED_F
 use epitaph_queue::Outcome;
 use epitaph_secrets::Purpose;
 use epitaph_symbolicate::{DebugId, DiskCache, Freshness, Store};
+use tokio::task::spawn_blocking;
 
 const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
 const PROJECT: ProjectId = ProjectId::FIRST;
@@ -159,6 +162,33 @@ async fn a_file_that_takes_more_than_it_may_is_refused_and_the_process_lives() {
     let reason = noted.reason.unwrap();
     assert!(reason.contains("more memory than it may"), "{reason}");
     assert_eq!(handled(&house, &uploaded(&house, &sym()).await).await.state, UploadState::Done);
+}
+
+#[tokio::test]
+async fn a_debug_file_that_must_wait_for_its_turn_is_given_back_to_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    // The converter, which says that it has begun and waits until it may go on.
+    let (begun, go_on, program) =
+        (folder.path().join("begun"), folder.path().join("go-on"), folder.path().join("converter"));
+    assert!(Command::new("mkfifo").args([&begun, &go_on]).status().unwrap().success());
+    let [begins, waits] = [&begun, &go_on].map(|pipe| pipe.display().to_string());
+    let real = env!("CARGO_BIN_EXE_process");
+    let script = format!("#!/bin/sh\necho >{begins}\nread line <{waits}\nexec {real} \"$@\"\n");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let house = House::with(|settings| settings.symbols.converter.program = program).await;
+    // Their parts have the same names: those of the first are there.
+    let second = uploaded(&house, b"another").await;
+    let first = uploaded(&house, &sym()).await;
+    let converted = handled(&house, &first);
+    let tried = async {
+        spawn_blocking(move || fs::read(begun)).await.unwrap().unwrap();
+        let outcome = house.processor.handle(&message(&house, &second), 1).await;
+        spawn_blocking(move || fs::write(go_on, "\n")).await.unwrap().unwrap();
+        outcome
+    };
+    let (converted, outcome) = tokio::join!(converted, tried);
+    assert_eq!((converted.state, outcome), (UploadState::Done, Outcome::Busy));
 }
 
 #[tokio::test]

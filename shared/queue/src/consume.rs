@@ -17,6 +17,8 @@ use crate::{Delivery, Outcome, Source};
 /// The pause after an engine was found to be down doubles from the first to the second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After how long a message comes again that is not its turn.
+const TURN: Duration = Duration::from_secs(2);
 /// More messages than this are not remembered as waiting for an engine; one that is forgotten waits once more.
 const MOST_REMEMBERED: usize = 10_000;
 
@@ -127,6 +129,7 @@ async fn settle<D: Delivery, H: Handler>(
     };
     let trouble = match outcome {
         Outcome::Done => None,
+        Outcome::Busy => return delivery.aside(TURN).await,
         Outcome::Later(why) => Some(why),
         Outcome::Dead(reason) => {
             let attempts = delivery.attempt();

@@ -42,6 +42,9 @@ pub trait Delivery: Send + Sync + 'static {
     /// An engine is down: hand nothing out for a while, then this again, without counting this attempt.
     fn later(self, pause: Duration) -> impl Future<Output = ()> + Send;
 
+    /// It is not its turn: hand this out again after a while, without counting this attempt, and others meanwhile.
+    fn aside(self, pause: Duration) -> impl Future<Output = ()> + Send;
+
     /// The message.
     ///
     /// # Errors

@@ -82,6 +82,8 @@ pub enum Outcome {
     Done,
     /// An engine is down. It is nobody's fault: try again later, and do not count the attempt.
     Later(String),
+    /// Others of its kind are before it: hand it out again soon, do not count the attempt, and hold up nobody meanwhile.
+    Busy,
     /// The message itself can never be handled: bury it.
     Dead(String),
 }

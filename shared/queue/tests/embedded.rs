@@ -204,7 +204,8 @@ async fn many_producers_at_once_lose_nothing() {
     tasks.join_all().await;
 }
 
-/// Remembers what it was given; `Dead` for ids that begin with "dead", vanishes for "panic", `Later` once for "later".
+/// Remembers what it was given; `Dead` for ids that begin with "dead", vanishes for "panic", `Later` once for "later",
+/// `Busy` once for "busy".
 #[derive(Default)]
 struct Recorder {
     handled: Mutex<Vec<(String, u32)>>,
@@ -224,6 +225,7 @@ impl Handler for Recorder {
         match message.id.as_str() {
             "dead" => Outcome::Dead("its own fault".into()),
             "later" if !known => Outcome::Later("the catalog is down".into()),
+            "busy" if !known => Outcome::Busy,
             "panic" => panic!("a handler that vanishes"),
             _ => Outcome::Done,
         }
@@ -240,22 +242,24 @@ impl Handler for Recorder {
 async fn every_verdict_of_a_handler_has_its_consequence() {
     let directory = tempfile::tempdir().unwrap();
     let producer = producer(directory.path());
-    for id in ["good", "dead", "later", "panic"] {
+    for id in ["good", "dead", "later", "busy", "panic"] {
         producer.send(&message(id)).await.unwrap();
     }
     let recorder = Arc::new(Recorder::default());
     let (stop, stopped) = watch::channel(false);
     let mut running = tokio::task::JoinSet::new();
     running.spawn(consume(consumer(directory.path()), Arc::clone(&recorder), 2, stopped));
-    while recorder.buried.lock().unwrap().len() < 2 {
+    while recorder.buried.lock().unwrap().len() < 2 || recorder.handled.lock().unwrap().len() < 8 {
         recorder.progress.notified().await;
     }
     stop.send(true).unwrap();
     running.join_all().await;
     let mut handled = recorder.handled.lock().unwrap().clone();
     handled.sort();
-    let expected = [("dead", 1), ("good", 1), ("later", 1), ("later", 1), ("panic", 1), ("panic", 2)];
-    assert_eq!(handled, expected.map(|(id, attempt)| (id.to_owned(), attempt)));
+    let expected = ["busy", "busy", "dead", "good", "later", "later", "panic"].map(|id| (id, 1));
+    let expected = expected.into_iter().chain([("panic", 2)]).collect::<Vec<_>>();
+    let handled: Vec<_> = handled.iter().map(|(id, attempt)| (id.as_str(), *attempt)).collect();
+    assert_eq!(handled, expected);
     let buried = recorder.buried.lock().unwrap();
     let reasons: BTreeSet<_> = buried.iter().map(|letter| letter.reason.as_str()).collect();
     assert_eq!(reasons, ["its own fault", "its handler vanished 2 times"].into());

@@ -73,6 +73,7 @@ pub(super) enum Command {
 pub(super) enum Verdict {
     Done,
     Later(Duration),
+    Aside(Duration),
     Vanished,
     Extend,
 }
@@ -239,6 +240,10 @@ impl crate::Delivery for Delivery {
 
     async fn later(self, pause: Duration) {
         Self::later(self, pause);
+    }
+
+    async fn aside(mut self, pause: Duration) {
+        self.settle(Verdict::Aside(pause));
     }
 }
 

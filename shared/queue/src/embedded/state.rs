@@ -106,12 +106,14 @@ impl State {
                 let due = now + (RETRY_STEP * receipt.times).min(LONGEST_RETRY);
                 file.pending.insert(receipt.offset, Pending::Waiting { due });
             }
-            Verdict::Later(delay) => {
-                // An engine that is down uses up nobody's attempts.
+            Verdict::Later(delay) | Verdict::Aside(delay) => {
+                // An engine that is down uses up nobody's attempts, and nor does waiting for a turn.
                 let times = receipt.times - 1;
                 file.progress.tried.insert(receipt.offset, times);
                 file.pending.insert(receipt.offset, Pending::Waiting { due: now + delay });
-                self.paused_until = Some(now + delay);
+                if matches!(verdict, Verdict::Later(_)) {
+                    self.paused_until = Some(now + delay);
+                }
                 self.journal.tried(&receipt.file, receipt.offset, times);
             }
         }

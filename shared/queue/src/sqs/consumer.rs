@@ -171,6 +171,11 @@ impl crate::Delivery for Delivery {
         self.counter.pace().pause(&self.id, pause);
         self.reappear_after(pause).await;
     }
+
+    async fn aside(self, pause: Duration) {
+        self.counter.pace().spoil(&self.id);
+        self.reappear_after(pause).await;
+    }
 }
 
 impl Delivery {
