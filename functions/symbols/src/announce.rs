@@ -84,6 +84,7 @@ impl Announced {
         if self.size == 0 {
             return Err(Refusal::new(Cause::Malformed, "the file is empty: expected a debug file"));
         }
+        symbols.check_size(self.size)?;
         Ok(Parts::of(&self.sha256, self.size, symbols.shared.part_bytes))
     }
 
@@ -203,7 +204,12 @@ impl Symbols {
     /// waits, and finishes it again: twice is fine.
     pub(crate) async fn begin(&self, uploaded: &UploadedFile, note: &SymbolUpload) -> Result<(), Fault> {
         self.catalog().note_symbol_upload(uploaded.project, note).await?;
-        Ok(self.hand_over(uploaded).await?)
+        let Err(refusal) = self.hand_over(uploaded).await else { return Ok(()) };
+        // Nobody is to wait for what was never asked for.
+        let reason = Some(refusal.detail.to_string());
+        let note = SymbolUpload { state: UploadState::Refused, reason, ..note.clone() };
+        self.catalog().note_symbol_upload(uploaded.project, &note).await?;
+        Err(refusal.into())
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn receive(
         let detail = "expected multipart/form-data with the debug file as symbol_file";
         return Err(Refusal::new(Cause::Unsupported, detail).into());
     };
-    let mut reader = symbols.reader_of(&headers, body, u64::MAX).await?;
+    let mut reader = symbols.reader_of(&headers, body, symbols.shared.largest).await?;
     let key = Key::symbol_part(project, &uuid::Uuid::now_v7().simple().to_string(), "0");
     let mut form = Form { symbols: &symbols, key, open: Open::Nothing, file: None, release: None };
     let read = read_form(&mut parser, &mut reader, &mut form).await;

@@ -41,6 +41,7 @@ use epitaph_catalog::{Catalog, CatalogError};
 use epitaph_crash_model::{Message, MessageKind, Timestamp, UploadedFile};
 use epitaph_host::{Context, Limits, Platform, Token};
 use epitaph_ingest::{Cause, Engines, Refusal};
+use epitaph_queue::SendError;
 use epitaph_secrets::{Purpose, Secret};
 use epitaph_symbolicate::{DiskCache, Store, SymbolError};
 use tokio::sync::OnceCell;
@@ -84,6 +85,8 @@ struct Shared {
     token: Option<Token>,
     limits: Limits,
     part_bytes: u64,
+    /// Bytes of the largest debug file that is taken.
+    largest: u64,
     folder: PathBuf,
     cache: u64,
     store: OnceCell<Store>,
@@ -121,6 +124,7 @@ impl Symbols {
             token,
             limits: settings.limits.clone(),
             part_bytes: if on_lambda { PART_ON_LAMBDA } else { PART },
+            largest: settings.symbols.largest,
             folder: settings.symbol_folder(),
             cache: settings.symbols.cache,
             store: OnceCell::new(),
@@ -151,7 +155,28 @@ impl Symbols {
         let message = Message::new(kind, uploaded.project, id, Timestamp::now(), uploaded);
         let mut message = message.map_err(|error| unavailable(&error))?;
         self.shared.message.sign_message(&mut message);
-        self.shared.engines.queue.send(&message).await.map_err(|error| unavailable(&error))
+        let sent = self.shared.engines.queue.send(&message).await;
+        sent.map_err(|error| match error {
+            SendError::TooLarge { .. } => {
+                let detail = "the file has so many parts that the queue does not take the message about them: raise \
+                              EPITAPH_LIMIT_MESSAGE where the queue is a broker";
+                Refusal::new(Cause::TooLarge, detail)
+            }
+            error => unavailable(&error),
+        })
+    }
+
+    /// Refuses a file that is larger than may be.
+    fn check_size(&self, size: u64) -> Result<(), Refusal> {
+        let largest = self.shared.largest;
+        if size <= largest {
+            return Ok(());
+        }
+        let detail = format!(
+            "the file has {size} bytes: expected at most {largest} (EPITAPH_LIMIT_DEBUG_FILE, which is as large as the disks \
+             that it is converted on)"
+        );
+        Err(Refusal::new(Cause::TooLarge, detail))
     }
 }
 

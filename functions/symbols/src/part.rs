@@ -78,6 +78,7 @@ impl Symbols {
         let size = size.ok_or_else(|| {
             Refusal::new(Cause::Malformed, "expected ?size=BYTES, which is that of the whole file")
         })?;
+        self.check_size(size)?;
         let parts = Parts::of(upload, size, self.shared.part_bytes);
         let expected = parts.size_of(part).ok_or_else(|| {
             Refusal::new(Cause::Malformed, format!("a file of {size} bytes has no part {part}"))

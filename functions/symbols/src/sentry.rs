@@ -40,8 +40,8 @@ const AROUND: u64 = 1 << 20;
 const MOST_FILES: usize = 1000;
 /// A file that was refused may come again after this time; until then it is told why.
 const TOLD_MILLIS: i64 = 30 * 1000;
-/// One that has waited for so long is handed over again.
-const LOST_MILLIS: i64 = 30 * 60 * 1000;
+/// One that has waited for so long is handed over again: whoever noted it may have died before. Twice is fine.
+const LOST_MILLIS: i64 = 5 * 60 * 1000;
 
 /// How files are to be cut and sent.
 pub(crate) async fn options(
@@ -56,7 +56,7 @@ pub(crate) async fn options(
         "url": format!("/api/0/organizations/{organization}/chunk-upload/"),
         "chunkSize": CHUNK.min(symbols.shared.part_bytes),
         "chunksPerRequest": MOST_CHUNKS,
-        "maxFileSize": CHUNK * MOST_PARTS,
+        "maxFileSize": symbols.shared.largest.min(CHUNK * MOST_PARTS),
         "maxRequestSize": request,
         "concurrency": 4,
         "hashAlgorithm": "sha1",
@@ -261,6 +261,9 @@ impl Symbols {
             reason: None,
             changed_at: Timestamp::now(),
         };
+        if let Err(refusal) = self.check_size(note.size) {
+            return Ok(Assembled { detail: Some(refusal.detail.into_owned()), ..Assembled::new("error") });
+        }
         let uploaded = UploadedFile {
             version: UPLOADED_FILE_VERSION,
             project,

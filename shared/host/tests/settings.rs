@@ -291,7 +291,7 @@ fn on_knative_messages_go_to_the_broker_that_is_bound() {
     assert_eq!(broker.ca_certs.as_deref(), Some("-----BEGIN CERTIFICATE-----"));
     assert_eq!(broker.largest_message, 512 << 10);
 
-    for function in ["minidump", "maintain"] {
+    for function in ["minidump", "maintain", "symbols"] {
         let text = read_as(Role::Function(function), &given).err().unwrap();
         assert_eq!(
             text,

@@ -94,6 +94,8 @@ pub struct Symbols {
     pub cpu: Duration,
     /// Time that may pass until it is done.
     pub wall: Duration,
+    /// Bytes of the largest debug file that is taken.
+    pub largest: u64,
     /// Bytes of symbol caches that are kept on this machine.
     pub cache: u64,
     /// How many days debug files are kept that nobody uses.
@@ -207,6 +209,7 @@ impl Settings {
                 memory: reader.bytes("EPITAPH_CONVERTER_MEMORY", 3 << 30, 64 << 20..=1 << 40),
                 cpu: reader.seconds("EPITAPH_CONVERTER_CPU_SECONDS", 1800, 1..=24 * 3600),
                 wall: reader.seconds("EPITAPH_CONVERTER_WALL_SECONDS", 3600, 1..=24 * 3600),
+                largest: reader.bytes("EPITAPH_LIMIT_DEBUG_FILE", 1 << 40, 1..=1 << 50),
                 cache: reader.bytes("EPITAPH_SYMBOL_CACHE", 8 << 30, 1 << 20..=1 << 50),
                 days: reader.number("EPITAPH_SYMBOL_DAYS", 365, 1..=36_500),
             },
