@@ -137,7 +137,7 @@ async fn every_function_answers_its_event_and_what_it_took_is_kept() {
 
     let minidump = start("minidump");
     let first = body(&emulator.invoke("minidump")).to_owned();
-    let _others = ["envelope", "unreal", "report", "process", "maintain", "dashboard"].map(start);
+    let _others = ["envelope", "unreal", "report", "process", "maintain", "dashboard", "symbols"].map(start);
     let posted = [
         first,
         id_in(&emulator.invoke("envelope")),
@@ -150,6 +150,9 @@ async fn every_function_answers_its_event_and_what_it_took_is_kept() {
     assert_eq!(maintained["unfinished"], false, "{maintained}");
     let shown: Value = serde_json::from_str(body(&emulator.invoke("dashboard"))).unwrap();
     assert_eq!(shown["issues"].as_array().unwrap().len(), 2, "{shown}");
+    let plan: Value = serde_json::from_str(body(&emulator.invoke("symbols"))).unwrap();
+    // Parts that fit into an invocation.
+    assert_eq!((&plan["part_bytes"], &plan["missing"]), (&(4 << 20).into(), &serde_json::json!([0, 1])));
     let counted = fs::read_to_string(&minidump.log).unwrap();
     let counted: Vec<Value> = counted.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let accepted = counted.iter().find(|line| line["outcome"] == "accepted").unwrap();

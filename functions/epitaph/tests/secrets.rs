@@ -32,7 +32,10 @@ fn a_function_is_given_what_it_needs_and_no_more() {
     let all = [("EPITAPH_SECRET".to_owned(), ROOT.to_owned())];
     assert_eq!(printed(&house, "process"), all.clone().into());
     let token = ("EPITAPH_TOKEN".to_owned(), "a-token-that-is-long-enough".to_owned());
-    assert_eq!(printed(&house, "dashboard"), all.into_iter().chain([token]).collect());
+    let with_token: BTreeMap<_, _> = all.into_iter().chain([token]).collect();
+    for function in ["dashboard", "symbols"] {
+        assert_eq!(printed(&house, function), with_token, "{function}");
+    }
 }
 
 #[test]

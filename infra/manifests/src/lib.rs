@@ -25,12 +25,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The functions that are deployed each on its own, by the names of their folders; not `epitaph`, which is all of them, nor
-/// `symbols`, which so far runs inside of it only.
+/// The functions, by the names of their folders; not `epitaph`, which is all of them.
 pub fn functions() -> BTreeSet<String> {
     let folders = fs::read_dir(root().join("functions")).unwrap();
     let names = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !["epitaph", "symbols"].contains(&name.as_str())).collect()
+    names.filter(|name| name != "epitaph").collect()
 }
 
 /// The functions that receive reports.

@@ -3,11 +3,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     path::PathBuf,
     process::Command,
 };
 
+use epitaph_crash_model::MessageKind;
 use epitaph_manifests::{
     COLLECTORS, check, functions, knative_files, kustomize, objects, routes, settings, strings,
 };
@@ -22,7 +22,7 @@ const WITHOUT_SCHEMA: [&str; 3] = [
     "gateway.networking.k8s.io/v1beta1 ReferenceGrant",
 ];
 /// What opens the catalog.
-const OPENS_CATALOG: [&str; 3] = ["dashboard", "maintain", "process"];
+const OPENS_CATALOG: [&str; 4] = ["dashboard", "maintain", "process", "symbols"];
 
 /// The documents of every overlay. `None` leaves a test out.
 fn overlays() -> Option<BTreeMap<&'static str, Vec<Value>>> {
@@ -64,8 +64,14 @@ fn workloads(documents: &[Value]) -> Vec<(&str, &Value, &Value)> {
     found
 }
 
+/// A setting of a container's own.
+fn env<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
+    let all = container["env"].as_array()?.iter();
+    all.filter(|variable| variable["name"] == name).find_map(|variable| variable["value"].as_str())
+}
+
 fn knative_schemas() -> Option<PathBuf> {
-    let folder = env::var_os("EPITAPH_KNATIVE_SCHEMAS").map(PathBuf::from);
+    let folder = std::env::var_os("EPITAPH_KNATIVE_SCHEMAS").map(PathBuf::from);
     if folder.is_none() {
         println!("skipped: EPITAPH_KNATIVE_SCHEMAS names no folder with the schemas of Knative's kinds");
     }
@@ -263,7 +269,7 @@ fn every_trigger_has_a_dead_letter_sink_and_waits_out_hours() {
 fn what_sends_messages_is_bound_to_the_broker_and_maintain_has_a_clock() {
     let Some(overlays) = knative_overlays() else { return };
     for documents in overlays {
-        let senders: BTreeSet<&str> = COLLECTORS.into_iter().chain(["maintain"]).collect();
+        let senders: BTreeSet<&str> = COLLECTORS.into_iter().chain(["maintain", "symbols"]).collect();
         let bindings = of_kind(&documents, "sources.knative.dev/v1", "SinkBinding").into_iter();
         let bound = bindings.map(|binding| {
             assert_eq!(binding["spec"]["sink"]["ref"]["kind"], "Broker");
@@ -274,6 +280,27 @@ fn what_sends_messages_is_bound_to_the_broker_and_maintain_has_a_clock() {
         let clocks = of_kind(&documents, "sources.knative.dev/v1", "PingSource");
         assert!(clocks.iter().all(|clock| clock["spec"]["sink"]["ref"]["name"] == "maintain"));
         assert_eq!(clocks.len(), 1);
+    }
+}
+
+#[test]
+fn every_kind_of_message_reaches_process_and_a_debug_file_has_minutes() {
+    let Some(overlays) = knative_overlays() else { return };
+    for documents in overlays {
+        let triggers = of_kind(&documents, "eventing.knative.dev/v1", "Trigger");
+        let kinds: BTreeSet<&str> = triggers
+            .iter()
+            .map(|trigger| {
+                assert_eq!(trigger["spec"]["subscriber"]["ref"]["name"], "process");
+                trigger["spec"]["filter"]["attributes"]["type"].as_str().unwrap()
+            })
+            .collect();
+        assert_eq!(kinds, MessageKind::ALL.iter().map(|kind| kind.as_str()).collect());
+        for (function, template, container) in workloads(&documents) {
+            let Some(wall) = env(container, "EPITAPH_CONVERTER_WALL_SECONDS") else { continue };
+            let request = template["spec"]["timeoutSeconds"].as_u64().unwrap();
+            assert!(wall.parse::<u64>().unwrap() + 120 < request, "{function}");
+        }
     }
 }
 
@@ -313,6 +340,16 @@ fn one_host_name_routes_every_path_to_its_function() {
                 let found = routed.get(path.as_str()).copied();
                 assert_eq!(found, Some(collector), "{overlay}: {route} as {path}");
             }
+        }
+        for route in routes("symbols") {
+            // Each expression of these paths stands for a prefix.
+            let plain = route.replace("{project}", "[0-9]+");
+            let ways: Vec<_> = routed
+                .iter()
+                .filter(|(path, _)| **path != "/" && plain.starts_with(path.trim_end_matches("(/.*)?")))
+                .collect();
+            let functions: Vec<&str> = ways.iter().map(|(_, function)| **function).collect();
+            assert_eq!(functions, ["symbols"], "{overlay}: {route} goes {ways:?}");
         }
         assert_eq!(routed.get("/"), Some(&"dashboard"), "{overlay}");
     }

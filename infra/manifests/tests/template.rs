@@ -117,7 +117,15 @@ fn every_route_of_a_collector_reaches_it_with_a_slash_and_without() {
             expected.insert((format!("ANY {path}/{{rest+}}"), collector.to_owned()));
         }
     }
+    let (to_symbols, there): (BTreeSet<_>, BTreeSet<_>) =
+        there.into_iter().partition(|(_, function)| function == "symbols");
     assert_eq!(there, expected);
+    // Those of symbols are many; each is below a prefix of which all is its own.
+    for route in routes("symbols") {
+        let prefixes =
+            to_symbols.iter().map(|(key, _)| key.trim_start_matches("ANY ").trim_end_matches("{rest+}"));
+        assert!(prefixes.into_iter().any(|prefix| route.starts_with(prefix)), "{route}");
+    }
 }
 
 #[test]
@@ -128,7 +136,7 @@ fn the_api_may_invoke_what_it_routes_to() {
     let invoked: BTreeSet<String> =
         from_api.map(|(_, it)| it["FunctionName"]["Ref"].as_str().unwrap().to_lowercase()).collect();
     let routed: BTreeSet<String> =
-        COLLECTORS.iter().copied().chain(["dashboard"]).map(str::to_owned).collect();
+        COLLECTORS.iter().copied().chain(["dashboard", "symbols"]).map(str::to_owned).collect();
     assert_eq!(invoked, routed);
 }
 
@@ -166,8 +174,9 @@ fn a_message_is_not_delivered_again_while_process_works_on_it() {
     assert!(number(&dead["VisibilityTimeout"]) >= 6 * number(&function(&template, "maintain")["Timeout"]));
     // A whole batch whose parsers all stall is done before it is stopped.
     let mapping = mapping(&template, "Process");
-    let stall = number(&process["Environment"]["Variables"]["EPITAPH_PARSER_WALL_SECONDS"]);
-    assert!(number(&mapping["BatchSize"]) * stall < timeout);
+    let seconds = |name: &str| number(&process["Environment"]["Variables"][name]);
+    assert!(number(&mapping["BatchSize"]) * seconds("EPITAPH_PARSER_WALL_SECONDS") < timeout);
+    assert!(seconds("EPITAPH_CONVERTER_WALL_SECONDS") + 60 < timeout);
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("process", batch()),
         ("maintain", schedule()),
         ("dashboard", question()),
+        ("symbols", announcement()),
     ]
 }
 
@@ -94,6 +95,16 @@ fn report() -> Value {
 fn question() -> Value {
     let authorization = format!("Bearer {TOKEN}");
     request("GET", "/api/v1/projects/1/issues", "period=all", &[("authorization", &authorization)], &[])
+}
+
+/// A debug file that is to be uploaded.
+fn announcement() -> Value {
+    let token = RootSecret::new(SECRET).unwrap().derive(Purpose::Upload).project_token(ProjectId::FIRST, 0);
+    let body =
+        json!({"name": "MyGame.pdb", "size": 5_000_000, "sha256": "5a".repeat(32), "release": "1.2.3"});
+    let authorization = format!("Bearer {token}");
+    let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+    request("POST", "/api/1/symbols/", "", &headers, body.to_string().as_bytes())
 }
 
 /// As a function URL or an HTTP API hands on a request, in format 2.0.
