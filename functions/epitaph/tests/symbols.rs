@@ -196,6 +196,37 @@ async fn an_upload_goes_on_after_the_server_was_killed() {
 }
 
 #[tokio::test]
+async fn parts_go_into_a_remote_bucket_without_passing_the_server() {
+    let Some(aws) = tokio::task::spawn_blocking(epitaph_test_services::Aws::ministack).await.unwrap() else {
+        return;
+    };
+    aws.bucket("crashes");
+    let mut house = House::with(&[("EPITAPH_BUCKET", "s3://crashes")]);
+    for (name, value) in aws.environment() {
+        house.set(name, &value);
+    }
+    let server = house.serve();
+    let tokens = Tokens::of(&house, &server, "1");
+    let content = sym(ID, "main").into_bytes();
+    announce(&server, &tokens.upload, &content).await;
+    let place = format!("{}/api/1/symbols/{}/0?size={}", server.url, sha256(&content), content.len());
+    let place = answer(server.client.get(place).bearer_auth(&tokens.upload)).await.unwrap();
+    let place: Value = serde_json::from_str(&place.text).unwrap();
+    let put = server.client.put(place["url"].as_str().unwrap()).body(content.clone());
+    assert!(put.send().await.unwrap().status().is_success());
+    assert_eq!(announce(&server, &tokens.upload, &content).await["missing"], json!([]));
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("game.sym"), &content).unwrap();
+    fs::write(folder.path().join("other.sym"), sym(&ID.replace('1', "0"), "other")).unwrap();
+    let output = upload(&house, &server, &tokens.upload, &[folder.path().to_str().unwrap()]);
+    assert!(output.status.success() && said(&output).contains("2 uploaded"), "{}", said(&output));
+    // Given out by the bucket as well.
+    let (status, text) = get(&server, &format!("{}game/{ID}/game.sym", tokens.server)).await;
+    assert!(status == 200 && text == content);
+}
+
+#[tokio::test]
 async fn a_file_that_is_acknowledged_is_converted_although_the_server_dies() {
     let house = House::new();
     let content = sym(ID, "main").into_bytes();

@@ -4,6 +4,7 @@
 //! | --------------------------------------------------- | ------------------------------------------------------------------------- |
 //! | `POST /api/{project}/symbols/`                      | announces a file; answers which parts are missing, or that it is here     |
 //! | `PUT /api/{project}/symbols/{sha256}/{part}`        | one part of it                                                            |
+//! | `GET /api/{project}/symbols/{sha256}/{part}`        | where the part may be put directly into the bucket, if anywhere           |
 //! | `POST /api/{project}/symbols/{sha256}/finish`       | all parts are here: it is converted, by `process`                         |
 //! | `GET /api/{project}/symbols/{sha256}`               | what became of it                                                         |
 //! | `GET /api/{project}/symbols/`                       | the debug files of the project, those that came last first                |
@@ -189,7 +190,10 @@ pub fn router(symbols: Symbols) -> Router {
         .route("/api/{project}/symbols/pin", post(files::pin))
         .route("/api/{project}/symbols/{upload}", get(announce::status))
         .route("/api/{project}/symbols/{upload}/finish", post(announce::finish))
-        .route("/api/{project}/symbols/{upload}/{part}", put(part::receive).delete(files::remove))
+        .route(
+            "/api/{project}/symbols/{upload}/{part}",
+            put(part::receive).get(part::place).delete(files::remove),
+        )
         .route("/symbols/{token}/{name}/{id}/{file}", get(look_up::look_up))
         .route("/api/0/organizations/{organization}/chunk-upload/", get(sentry::options).post(sentry::chunks))
         .route("/api/0/projects/{organization}/{project}/files/difs/assemble/", post(sentry::assemble))

@@ -1,5 +1,7 @@
 //! One part of an upload, from the request into the bucket.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body,
@@ -21,6 +23,9 @@ use crate::{
     announce::{Parts, check_digest},
     unavailable,
 };
+
+/// How long a part may be put into the bucket directly.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// What takes the parts of a form.
 pub(crate) trait Receiver {
@@ -60,6 +65,19 @@ pub(crate) async fn receive(
     };
     epitaph_ingest::body::linger(body).await;
     Err(refused.into())
+}
+
+/// `url`: where a client that can reach the bucket may `PUT` the part, without any header of ours; `null` where there is
+/// no such place. `?size=` as above. What is put there is checked when the file is put together.
+pub(crate) async fn place(
+    State(symbols): State<Symbols>,
+    Path((project, upload, part)): Path<(String, String, u64)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Fault> {
+    let (project, parts, _) = symbols.expected(&project, &upload, part, &uri, &headers)?;
+    let url = symbols.bucket().presigned_put(&parts.key(project, part), LIFETIME).await?;
+    Ok(Json(json!({ "url": url })))
 }
 
 impl Symbols {

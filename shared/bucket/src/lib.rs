@@ -209,6 +209,16 @@ impl Bucket {
         }
     }
 
+    /// A URL to which anybody can `PUT` an object until `lifetime` is over; `None` where the store has no such thing. How
+    /// large the object is, and what is in it, is for whoever reads it to check.
+    ///
+    /// # Errors
+    /// [`BucketError::Unavailable`] when the store's credentials cannot be had.
+    pub async fn presigned_put(&self, key: &Key, lifetime: Duration) -> Result<Option<String>, BucketError> {
+        let Some(signer) = &self.connection().await?.signer else { return Ok(None) };
+        signer.sign_put(key.path(), lifetime).await.map_err(|error| BucketError::of(key, error))
+    }
+
     /// Deletes an object. Fine if it is not there.
     ///
     /// # Errors

@@ -41,7 +41,9 @@ pub(crate) fn connect(url: &Url, environment: &Environment) -> Result<Connection
     } else {
         Arc::new(PrefixStore::new(store, prefix.clone())) as Arc<dyn ObjectStore>
     };
-    Ok(Connection { store, signer: Some(Signer { signer, prefix }) })
+    // Azure takes no object without a header that says of which sort it is.
+    let takes_objects = url.scheme() != "az";
+    Ok(Connection { store, signer: Some(Signer { signer, prefix, takes_objects }) })
 }
 
 type Store = (Arc<dyn ObjectStore>, Arc<dyn signer::Signer>);
@@ -167,16 +169,29 @@ fn in_text((name, value): (OsString, OsString)) -> Option<(String, String)> {
 pub(crate) struct Signer {
     signer: Arc<dyn signer::Signer>,
     prefix: Path,
+    takes_objects: bool,
 }
 
 impl Signer {
+    fn path(&self, key: &Path) -> Path {
+        self.prefix.parts().chain(key.parts()).collect()
+    }
+
+    pub(crate) async fn sign_put(&self, key: &Path, lifetime: Duration) -> Result<Option<String>, Error> {
+        if !self.takes_objects {
+            return Ok(None);
+        }
+        let signed = self.signer.signed_url(http::Method::PUT, &self.path(key), lifetime).await?;
+        Ok(Some(signed.into()))
+    }
+
     pub(crate) async fn sign(
         &self,
         key: &Path,
         lifetime: Duration,
         file_name: &str,
     ) -> Result<String, Error> {
-        let path: Path = self.prefix.parts().chain(key.parts()).collect();
+        let path = self.path(key);
         let as_file = SignedUrlOptions::new().with_query([
             ("response-content-type", "application/octet-stream".to_owned()),
             ("response-content-disposition", format!("attachment; filename=\"{file_name}\"")),

@@ -123,6 +123,26 @@ async fn a_presigned_url_needs_no_credentials_and_names_the_file() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_presigned_url_can_put_this_object_and_no_other() {
+    let Some(aws) = Aws::ministack() else { return };
+    aws.bucket("crashes");
+    let bucket = open_in(&aws, "s3://crashes/live", 16);
+    let key = key();
+    let url = bucket.presigned_put(&key, Duration::from_secs(60)).await.unwrap().unwrap();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    assert!(path.starts_with(&format!("crashes/live/{key}?")), "{path}");
+    let mut socket = tokio::net::TcpStream::connect(host).await.unwrap();
+    let head =
+        format!("PUT /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 4\r\n\r\n");
+    socket.write_all(&[head.as_bytes(), b"MDMP"].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(bucket.get(&key, 100).await.unwrap(), "MDMP");
+    assert!(Bucket::in_memory().presigned_put(&key, Duration::from_secs(60)).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn without_an_endpoint_the_bucket_is_the_host_and_the_region_must_be_known() {
     let [id, secret] = credentials();
     let bucket = open("s3://crashes/live", &[id, secret, ("AWS_REGION", "ap-northeast-2")], 16);

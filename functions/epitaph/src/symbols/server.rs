@@ -46,6 +46,12 @@ impl Server {
     pub(super) fn put(&self, path: &str) -> Result<RequestBuilder, Failure> {
         Ok(self.client.put(self.url.join(path)?).bearer_auth(&self.token))
     }
+
+    /// Puts something to a URL that needs no token. Whether it was taken.
+    pub(super) async fn put_elsewhere(&self, url: &str, bytes: bytes::Bytes) -> bool {
+        let answer = self.client.put(url).body(bytes).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
 }
 
 fn base(server: &Url, project: ProjectId) -> Result<Url, Failure> {

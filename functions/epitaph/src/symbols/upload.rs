@@ -5,7 +5,10 @@ use std::{
     io::{Read, Seek as _, SeekFrom},
     path::Path,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,12 @@ struct Plan {
     state: String,
     part_bytes: u64,
     missing: Vec<u64>,
+}
+
+/// Where a part may be put.
+#[derive(Debug, Deserialize)]
+struct Place {
+    url: Option<String>,
 }
 
 /// What became of it.
@@ -77,6 +86,7 @@ pub(crate) fn run(arguments: &SymbolUploadArguments) -> Result<ExitCode, Failure
         release: arguments.release.clone(),
         waits: !arguments.no_wait,
         parts: Arc::new(Semaphore::new(arguments.parallel.max(1))),
+        is_direct: Arc::new(AtomicBool::new(true)),
         bar: bar.clone(),
     };
     let count = useful.len();
@@ -110,6 +120,8 @@ struct Job {
     waits: bool,
     /// Parts that are sent at once.
     parts: Arc<Semaphore>,
+    /// Whether parts are put into the bucket, without going through the server; until that fails.
+    is_direct: Arc<AtomicBool>,
     bar: ProgressBar,
 }
 
@@ -173,9 +185,25 @@ impl Job {
         let _turn = self.parts.acquire().await?;
         let path = Arc::clone(path);
         let bytes = bytes::Bytes::from(spawn_blocking(move || read(&path, from, length)).await??);
-        let _: serde_json::Value = ask(|| Ok(self.server.put(url)?.body(bytes.clone()))).await?;
+        if !self.send_directly(url, &bytes).await? {
+            let _: serde_json::Value = ask(|| Ok(self.server.put(url)?.body(bytes.clone()))).await?;
+        }
         self.bar.inc(length);
         Ok(())
+    }
+
+    /// Puts a part into the bucket, if it can be reached from here. False if it is to go through the server.
+    async fn send_directly(&self, url: &str, bytes: &bytes::Bytes) -> Result<bool, Failure> {
+        if !self.is_direct.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let place: Place = ask(|| self.server.get(url)).await?;
+        let is_sent = match place.url {
+            Some(url) => self.server.put_elsewhere(&url, bytes.clone()).await,
+            None => false,
+        };
+        self.is_direct.fetch_and(is_sent, Ordering::Relaxed);
+        Ok(is_sent)
     }
 
     /// Has the file converted, and waits for it.
