@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use epitaph_crash_model::{CrashId, ProjectId};
 use epitaph_dead_letters::DeadLetters;
 use epitaph_test_knative::{Posted, Weather};
-use knative_house::{House, report, reports};
+use knative_house::{House, report, reports, upload};
 
 #[tokio::test]
 async fn whatever_the_broker_does_every_answered_report_is_recorded_once() {
@@ -86,6 +86,22 @@ async fn what_process_could_not_take_for_too_long_is_a_dead_letter_and_can_be_se
     letters.redrive(&id.to_string(), &*house.queue()).await.unwrap();
     house.settled(&maintain).await;
     house.holds_exactly(&BTreeSet::from([id])).await;
+}
+
+#[tokio::test]
+async fn debug_files_go_through_the_broker_and_wait_for_one_another() {
+    let house = House::new().await;
+    let (symbols, maintain) = (house.symbols(), house.maintain());
+    let process = house.process(None);
+    house.trigger(&process, &maintain, 1_000_000);
+    for number in 1..=4 {
+        let id = format!("{number:0>32}0");
+        upload(symbols.address, &format!("MODULE Linux x86_64 {id} game\nFUNC 10 20 0 main\n")).await;
+    }
+    house.settled(&maintain).await;
+    let files = house.catalog.debug_files(ProjectId::FIRST, None, 10).await.unwrap();
+    assert_eq!(files.len(), 4, "{files:?}");
+    assert!(house.catalog.dead_letters(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

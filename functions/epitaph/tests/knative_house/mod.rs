@@ -19,6 +19,8 @@ use epitaph_host::{Context, HttpSettings, Metrics, QueueUrl, Role, Settings, bin
 use epitaph_ingest::{Collector, Engines};
 use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_process::{Puller, SubscriberSettings};
+use epitaph_secrets::{Purpose, RootSecret};
+use epitaph_symbols::Symbols;
 use epitaph_test_knative::{Broker, SECRET, Trigger, key, post};
 use futures_util::TryStreamExt as _;
 use http::HeaderMap;
@@ -128,6 +130,12 @@ impl House {
         Served::new("maintain", router, None, &context.settings)
     }
 
+    pub(crate) fn symbols(&self) -> Served {
+        let context = self.context("symbols");
+        let router = epitaph_symbols::router(Symbols::open(&context).unwrap());
+        Served::new("symbols", router, None, &context.settings)
+    }
+
     pub(crate) fn queue(&self) -> Arc<dyn epitaph_queue::Sender> {
         Engines::open(&self.context("maintain").settings).unwrap().queue
     }
@@ -201,6 +209,19 @@ pub(crate) async fn report(collector: SocketAddr, number: usize) -> CrashId {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     let answer: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     answer["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// Uploads a debug file, as Breakpad's `sym_upload` does.
+pub(crate) async fn upload(symbols: SocketAddr, content: &str) {
+    let token = RootSecret::new(SECRET).unwrap().derive(Purpose::Upload).project_token(ProjectId::FIRST, 0);
+    let body = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"symbol_file\"; filename=\"game.sym\"\r\n\r\n{content}\r\n--b--\r\n"
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "multipart/form-data; boundary=b".parse().unwrap());
+    let path = format!("/api/1/symbols/upload?token={token}");
+    let reply = post(symbols, &path, &headers, body.into()).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
 }
 
 /// So many reports, from several games at the same time.
