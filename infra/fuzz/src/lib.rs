@@ -17,6 +17,7 @@ mod names;
 mod pieces;
 mod requests;
 mod rules;
+mod search;
 mod symbols;
 mod texts;
 mod unreal;
@@ -29,6 +30,7 @@ pub use crate::{
     names::{extra, names},
     requests::requests,
     rules::rules,
+    search::search,
     symbols::{cfi_index, debug_files, symbol_caches},
     texts::{scrub, signature, stack_text},
     unreal::unreal,
@@ -38,7 +40,7 @@ pub use crate::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus/`.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("cfi_index", cfi_index),
     ("context", context),
     ("debug_files", debug_files),
@@ -53,6 +55,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("requests", requests),
     ("rules", rules),
     ("scrub", scrub),
+    ("search", search),
     ("signature", signature),
     ("stack_text", stack_text),
     ("store", store),
