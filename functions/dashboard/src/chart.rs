@@ -1,11 +1,10 @@
-//! Bars over time, and shares of a whole, as the templates draw them.
+//! Bars over time, as the templates draw them.
 
-use epitaph_catalog::{Share, TrendPoint};
-use epitaph_crash_model::Kind;
+use epitaph_catalog::TrendPoint;
 
 use crate::{
     period::Grid,
-    shown::{clock, day, line, number, percent, short_day},
+    shown::{clock, day, number, short_day},
     texts::Texts,
 };
 
@@ -28,6 +27,9 @@ pub(crate) struct Bar {
     pub(crate) left: usize,
     pub(crate) height: u64,
     pub(crate) label: String,
+    /// When it begins, and what it stands for.
+    pub(crate) start: String,
+    pub(crate) count: String,
 }
 
 impl Chart {
@@ -36,8 +38,9 @@ impl Chart {
         let top = round_up(points.iter().map(|point| point.count).max().unwrap_or_default());
         for (bar, point) in chart.bars.iter_mut().zip(points) {
             bar.height = height(point.count, top);
-            let start = format!("{} {}", day(point.start), clock(point.start, false));
-            bar.label = (t.bar)(&start, &number(point.count));
+            bar.start = format!("{} {}", day(point.start), clock(point.start, false));
+            bar.count = number(point.count);
+            bar.label = (t.bar)(&bar.start, &bar.count);
         }
         chart.top = number(top);
         chart.half = if top.is_multiple_of(2) { number(top / 2) } else { String::new() };
@@ -58,6 +61,8 @@ impl Chart {
             left: index * 10,
             height: height(point.count, most),
             label: String::new(),
+            start: String::new(),
+            count: String::new(),
         };
         Self {
             width: points.len() * 10,
@@ -76,7 +81,7 @@ fn height(count: u64, most: u64) -> u64 {
 }
 
 /// `part` of `whole`, of 100.
-fn scaled(part: u64, whole: u64) -> u64 {
+pub(crate) fn scaled(part: u64, whole: u64) -> u64 {
     let scaled = u128::from(part) * 100 / u128::from(whole.max(1));
     u64::try_from(scaled).unwrap_or(100).min(100)
 }
@@ -92,64 +97,6 @@ fn round_up(number: u64) -> u64 {
             }
         }
         power = power.saturating_mul(10);
-    }
-}
-
-/// Parts of a whole, largest first.
-#[derive(Default)]
-pub(crate) struct Shares {
-    pub(crate) rows: Vec<ShareRow>,
-}
-
-/// One part.
-pub(crate) struct ShareRow {
-    pub(crate) label: String,
-    pub(crate) count: String,
-    pub(crate) percent: String,
-    /// Of 100.
-    pub(crate) width: u64,
-    /// Its colour, if it is a kind.
-    pub(crate) kind: Option<Kind>,
-    /// Whether the label is ours, rather than a value.
-    pub(crate) plain: bool,
-}
-
-impl Shares {
-    /// `whole`: what the shares are parts of; what they leave over is shown as others.
-    pub(crate) fn new(shares: &[Share], whole: u64, t: &Texts) -> Self {
-        let named: u64 = shares.iter().map(|share| share.count).sum();
-        let whole = whole.max(named);
-        let row = |label: String, count: u64, plain| ShareRow {
-            label,
-            count: number(count),
-            percent: percent(count, whole),
-            width: scaled(count, whole),
-            kind: None,
-            plain,
-        };
-        let mut rows: Vec<_> = shares
-            .iter()
-            .map(|share| match &share.value {
-                Some(value) => row(line(value), share.count, false),
-                None => row(t.not_told.to_owned(), share.count, true),
-            })
-            .collect();
-        if whole > named && !rows.is_empty() {
-            rows.push(row(t.others.to_owned(), whole - named, true));
-        }
-        Self { rows }
-    }
-
-    /// Parts that are kinds of crashes, in their words and colours.
-    pub(crate) fn of_kinds(shares: &[Share], t: &Texts) -> Self {
-        let mut kinds = Self::new(shares, 0, t);
-        for (row, share) in kinds.rows.iter_mut().zip(shares) {
-            row.kind = share.value.as_deref().and_then(|value| value.parse().ok());
-            if let Some(kind) = row.kind {
-                row.label = (t.kind)(kind).to_owned();
-            }
-        }
-        kinds
     }
 }
 
@@ -183,13 +130,5 @@ mod tests {
         let round = [0, 1, 3, 5, 7, 11, 99, 250, 3_000].map(round_up);
         assert_eq!(round, [1, 1, 4, 6, 10, 20, 100, 400, 4_000]);
         assert_eq!(round_up(u64::MAX), u64::MAX);
-    }
-
-    #[test]
-    fn what_no_share_names_is_shown_as_others() {
-        let share = |value: Option<&str>, count| Share { value: value.map(str::to_owned), count };
-        let shares = Shares::new(&[share(Some("1.0"), 6), share(None, 2)], 10, &ENGLISH);
-        let rows: Vec<_> = shares.rows.iter().map(|row| (row.label.as_str(), row.percent.as_str())).collect();
-        assert_eq!(rows, [("1.0", "60%"), ("not told", "20%"), ("Others", "20%")]);
     }
 }

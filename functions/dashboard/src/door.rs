@@ -72,6 +72,10 @@ pub(crate) async fn require_session(request: Request, next: Next) -> Response {
     }
 }
 
+/// Goes with a response that says itself what is wrong with the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasForm;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Nobody,
@@ -117,6 +121,7 @@ fn told(dashboard: &Dashboard, visitor: &Visitor, response: Response) -> Respons
     let status = response.status();
     let fault = match response.extensions().get::<Fault>() {
         Some(fault) => fault.clone(),
+        None if response.extensions().get::<HasForm>().is_some() => return response,
         // What the router and the extractors refuse has no form of ours yet.
         None if status.is_client_error() || status.is_server_error() => Fault::Refused(status),
         None => return response,

@@ -10,6 +10,7 @@ use axum::{
 use epitaph_bucket::BucketError;
 use epitaph_catalog::CatalogError;
 use epitaph_facts::FactsError;
+use epitaph_search::SearchError;
 use serde::Serialize;
 
 use crate::texts::{Advice, Texts};
@@ -40,6 +41,8 @@ pub(crate) enum Fault {
     NotAnId,
     #[error("{0}")]
     BadRequest(String),
+    #[error("the search is not understood: {0}")]
+    BadSearch(SearchError),
     #[error("this request came from a page of another site, and nothing was done")]
     ForeignOrigin,
     #[error("the catalog or the bucket does not answer; try again in a moment")]
@@ -56,6 +59,30 @@ pub(crate) enum Fault {
 struct Told {
     detail: String,
     causes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Misunderstood>,
+}
+
+/// Which part of a search is not understood.
+#[derive(Serialize)]
+struct Misunderstood {
+    /// The first character, counted from 0, and the one behind the last.
+    from: usize,
+    to: usize,
+    expected: String,
+    /// What to write instead of these characters.
+    suggestion: Option<String>,
+}
+
+impl From<&SearchError> for Misunderstood {
+    fn from(error: &SearchError) -> Self {
+        Self {
+            from: error.range.start,
+            to: error.range.end,
+            expected: error.problem.to_string(),
+            suggestion: error.problem.suggestion(),
+        }
+    }
 }
 
 impl Fault {
@@ -72,7 +99,7 @@ impl Fault {
             | Fault::NoSuchCrash
             | Fault::NoSuchFile
             | Fault::NotAnId => StatusCode::NOT_FOUND,
-            Fault::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Fault::BadRequest(_) | Fault::BadSearch(_) => StatusCode::BAD_REQUEST,
             Fault::ForeignOrigin => StatusCode::FORBIDDEN,
             Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -91,7 +118,7 @@ impl Fault {
             Fault::NoSuchCrash => t.no_such_crash,
             Fault::NoSuchFile => t.no_such_file,
             Fault::NotAnId => t.not_an_id,
-            Fault::BadRequest(_) => t.bad_request,
+            Fault::BadRequest(_) | Fault::BadSearch(_) => t.bad_request,
             Fault::ForeignOrigin => t.foreign_origin,
             Fault::Unavailable(_) => t.unavailable,
             Fault::Broken(_) => t.broken,
@@ -102,9 +129,13 @@ impl Fault {
         }
     }
 
-    /// What the API says of it: `{"detail": "...", "causes": [...]}`.
+    /// What the API says of it: `{"detail": "...", "causes": [...]}`, and of a search which part of it is wrong.
     pub(crate) fn json(&self) -> Response {
-        let told = Told { detail: self.to_string(), causes: self.causes() };
+        let search = match self {
+            Fault::BadSearch(error) => Some(error.into()),
+            _ => None,
+        };
+        let told = Told { detail: self.to_string(), causes: self.causes(), search };
         (self.status(), Json(told)).into_response()
     }
 
@@ -151,7 +182,11 @@ impl From<CatalogError> for Fault {
 
 impl From<FactsError> for Fault {
     fn from(error: FactsError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(Arc::new(error)) } else { Self::broken(error) }
+        match error {
+            FactsError::Question(why) => Self::BadRequest(why.to_string()),
+            error if error.is_unavailable() => Self::Unavailable(Arc::new(error)),
+            error => Self::broken(error),
+        }
     }
 }
 

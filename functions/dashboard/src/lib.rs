@@ -1,11 +1,13 @@
 //! The dashboard: pages for people, and a JSON API for programs, over the catalog and the bucket.
 //!
-//! Nothing is answered without the admin token or a session that it opened, except `/login` and the static files.
+//! Nothing is answered without the admin token or a session that it opened, except `/login`, the static files and the API's
+//! description.
 //! Pages work without scripts; a strict Content-Security-Policy allows no inline ones.
 
 mod api;
 mod assets;
 mod chart;
+pub mod csv;
 mod document;
 mod door;
 mod fault;
@@ -13,6 +15,7 @@ mod hosts;
 mod pages;
 mod period;
 mod session;
+mod shares;
 mod shown;
 mod texts;
 mod visitor;
@@ -149,6 +152,7 @@ pub fn router(dashboard: Dashboard) -> Router {
     Router::new()
         .merge(private)
         .merge(pages::public_routes())
+        .merge(api::public_routes())
         .merge(assets::routes())
         .fallback(async || Fault::NoSuchPage)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -1,6 +1,8 @@
 //! The span of time that a list or a chart is about.
 
+use epitaph_catalog::TrendPoint;
 use epitaph_crash_model::Timestamp;
+use epitaph_facts::{Bucket, Period as Span};
 
 use crate::texts::Texts;
 
@@ -16,7 +18,6 @@ pub(crate) enum Period {
     Week,
     Month,
     Quarter,
-    All,
 }
 
 /// A span cut into equal pieces, whose edges lie on round times, so that a bar does not change as the clock goes on.
@@ -35,8 +36,7 @@ impl Period {
     /// Those that pages offer.
     pub(crate) const OFFERED: [Period; 4] = [Period::Day, Period::Week, Period::Month, Period::Quarter];
 
-    const ALL: [Period; 6] =
-        [Period::Hour, Period::Day, Period::Week, Period::Month, Period::Quarter, Period::All];
+    const ALL: [Period; 5] = [Period::Hour, Period::Day, Period::Week, Period::Month, Period::Quarter];
 
     /// The word in addresses and in the API.
     pub(crate) fn word(self) -> &'static str {
@@ -46,7 +46,6 @@ impl Period {
             Period::Week => "7d",
             Period::Month => "30d",
             Period::Quarter => "90d",
-            Period::All => "all",
         }
     }
 
@@ -56,12 +55,7 @@ impl Period {
 
     /// The one that a page was asked for. A page always shows something: what it does not know is a week.
     pub(crate) fn of_page(word: Option<&str>) -> Self {
-        match word.and_then(Self::parse) {
-            // Bars of equal width need a beginning.
-            Some(Period::All) => Period::Quarter,
-            Some(period) => period,
-            None => Period::Week,
-        }
+        word.and_then(Self::parse).unwrap_or(Period::Week)
     }
 
     /// What a page calls it.
@@ -71,21 +65,8 @@ impl Period {
             Period::Day => t.last_24_hours,
             Period::Week => t.last_7_days,
             Period::Month => t.last_30_days,
-            Period::Quarter | Period::All => t.last_90_days,
+            Period::Quarter => t.last_90_days,
         }
-    }
-
-    /// Its beginning, to the millisecond; `None` where it has none.
-    pub(crate) fn since(self, now: Timestamp) -> Option<Timestamp> {
-        let length = match self {
-            Period::Hour => HOUR,
-            Period::Day => DAY,
-            Period::Week => 7 * DAY,
-            Period::Month => 30 * DAY,
-            Period::Quarter => 90 * DAY,
-            Period::All => return None,
-        };
-        Some(now.plus_millis(-length))
     }
 
     /// The pieces of the large chart.
@@ -95,7 +76,7 @@ impl Period {
             Period::Day => (48, HOUR / 2, 4 * HOUR),
             Period::Week => (56, 3 * HOUR, DAY),
             Period::Month => (60, 12 * HOUR, 5 * DAY),
-            Period::Quarter | Period::All => (90, DAY, 15 * DAY),
+            Period::Quarter => (90, DAY, 15 * DAY),
         };
         let until = (now.as_millis().div_euclid(piece) + 1) * piece;
         let since = until - i64::from(pieces) * piece;
@@ -111,7 +92,7 @@ impl Period {
     /// Pieces of a small chart over the same span as the large one's.
     pub(crate) fn few_pieces(self) -> u32 {
         match self {
-            Period::Hour | Period::Month | Period::Quarter | Period::All => 30,
+            Period::Hour | Period::Month | Period::Quarter => 30,
             Period::Day => 24,
             Period::Week => 28,
         }
@@ -119,9 +100,29 @@ impl Period {
 }
 
 impl Grid {
-    /// The beginning of the grid of the same size before this one.
-    pub(crate) fn before(self) -> Timestamp {
-        Timestamp::from_millis(2 * self.since.as_millis() - self.until.as_millis())
+    /// All of it.
+    pub(crate) fn span(self) -> Span {
+        Span { from: Some(self.since), until: Some(self.until) }
+    }
+
+    /// A piece, as a step of time.
+    pub(crate) fn step(self) -> Option<Bucket> {
+        Bucket::new(u32::try_from(self.piece / MINUTE).ok()?, 0)
+    }
+
+    /// Points at some pieces, put together to fewer pieces, each of them listed.
+    pub(crate) fn filled(self, points: &[TrendPoint], pieces: u32) -> Vec<TrendPoint> {
+        let length = (self.until.as_millis() - self.since.as_millis()) / i64::from(pieces.max(1));
+        let start = |number: u32| self.since.plus_millis(length * i64::from(number));
+        let mut filled: Vec<TrendPoint> =
+            (0..pieces).map(|number| TrendPoint { start: start(number), count: 0 }).collect();
+        for point in points {
+            let number = (point.start.as_millis() - self.since.as_millis()).div_euclid(length.max(1));
+            if let Some(piece) = usize::try_from(number).ok().and_then(|number| filled.get_mut(number)) {
+                piece.count += point.count;
+            }
+        }
+        filled
     }
 
     /// Whether its labels are days, rather than times of a day.
@@ -148,7 +149,9 @@ mod tests {
             assert!(grid.since < now && now < grid.until, "{period:?}");
             assert_eq!(grid.until.as_millis() - grid.since.as_millis(), grid.piece * i64::from(grid.pieces));
             assert_eq!(grid.since.as_millis() % grid.piece, 0, "{period:?}");
-            assert!(period.since(now).is_none_or(|since| since <= grid.since), "{period:?}");
+            let few = grid.filled(&[TrendPoint { start: grid.since, count: 2 }], period.few_pieces());
+            assert_eq!((few.len(), few[0].count), (period.few_pieces() as usize, 2), "{period:?}");
+            assert!(grid.pieces.is_multiple_of(period.few_pieces()) && grid.step().is_some(), "{period:?}");
             assert_eq!(grid.tick % grid.piece, 0, "{period:?}");
             assert_eq!(Period::parse(period.word()), Some(period));
         }

@@ -31,7 +31,10 @@ async fn an_issue_is_listed_with_its_counts() {
     assert!(first["first_seen"].as_str().unwrap().ends_with('Z') && first["last_seen"].is_string());
 
     let one = server.get(&format!("/api/v1/projects/1/issues/{}", first["id"])).await;
-    assert_eq!(one.json(), *first);
+    let one = one.json();
+    for (name, value) in one.as_object().unwrap() {
+        assert_eq!(value, &first[name], "{name}");
+    }
 }
 
 #[tokio::test]

@@ -302,7 +302,7 @@ async fn older_crashes_of_an_issue_are_a_link_away() {
     }
     let page = server.get("/projects/1/issues/1").await.text();
     let older =
-        page.split("href=\"").find(|part| part.contains("before=")).unwrap().split('"').next().unwrap();
+        page.split("href=\"").find(|part| part.contains("after=")).unwrap().split('"').next().unwrap();
     // A browser keeps the fragment to itself, and reads `&#38;` as `&`.
     let older = older.replace("&#38;", "&");
     let second = server.get(older.split('#').next().unwrap()).await.text();

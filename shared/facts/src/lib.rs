@@ -21,7 +21,7 @@ mod segment;
 mod version;
 
 #[cfg(feature = "query")]
-pub use all::{Facts, View};
+pub use all::{Facts, Top, TopIssue, TopIssues, View};
 #[cfg(feature = "query")]
 pub use engine::{Cursor, Engine, EngineOptions, Listing, Page, Signatures, Snapshot};
 #[cfg(feature = "query")]

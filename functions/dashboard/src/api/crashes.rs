@@ -11,13 +11,14 @@ use epitaph_crash_model::{
     Address, Breadcrumb, Crash, CrashId, Exception, IssueNumber, Kind, Module, Note, ProjectId, Protocol,
     Role, SignatureId, SignatureStep, System, Thread, Timestamp, User,
 };
-use serde::{Deserialize, Serialize};
+use epitaph_facts::{Cursor, Listing};
+use serde::Serialize;
 
-use super::{cursor, limit};
+use super::asked::{Asked, WEEK, bad};
 use crate::{Dashboard, document::Found, fault::Fault};
 
-const DEFAULT_CRASHES: u32 = 50;
-const MOST_CRASHES: u32 = 1_000;
+const DEFAULT_CRASHES: usize = 50;
+const MOST_CRASHES: usize = 1_000;
 
 /// Why a crash has no details although it is counted.
 const ONLY_COUNTED: &str = "a rule of the project only counts this crash; see the kept ones of its issue";
@@ -39,6 +40,13 @@ struct Listed {
     occurred_at: Timestamp,
     platform: Option<String>,
     os_version: Option<String>,
+    device: Option<String>,
+    gpu: Option<String>,
+    country: Option<String>,
+    user_hash: Option<String>,
+    uptime_seconds: Option<u64>,
+    /// How many reports it stands for.
+    weight: u32,
     /// The rule by which it is only counted, and has no details.
     #[serde(skip_serializing_if = "Option::is_none")]
     counted_by: Option<String>,
@@ -60,6 +68,12 @@ impl From<CrashRow> for Listed {
             occurred_at: fact.occurred_at,
             platform: fact.platform,
             os_version: fact.os_version,
+            device: fact.device,
+            gpu: fact.gpu,
+            country: fact.country,
+            user_hash: fact.user,
+            uptime_seconds: fact.uptime_seconds,
+            weight: fact.weight,
             counted_by: row.counted_by,
         }
     }
@@ -72,10 +86,31 @@ pub(super) struct Crashes {
     next: Option<CrashId>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    limit: Option<String>,
-    before: Option<String>,
+/// A page of the crashes of a search, in a period.
+#[derive(Serialize)]
+pub(super) struct Page {
+    crashes: Vec<Listed>,
+    /// What to give as `after` to get the page after this one; `null` on the last.
+    next: Option<Cursor>,
+}
+
+/// The crashes of a search, newest first, `limit` at most (50), behind the place `after`.
+pub(super) async fn list(
+    State(dashboard): State<Dashboard>,
+    Path(project): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page>, Fault> {
+    let project = dashboard.project(&project).await?.id;
+    let after = asked.after.as_deref().map(str::parse).transpose();
+    let listing = Listing {
+        period: asked.period(Timestamp::now(), WEEK)?,
+        filter: asked.filter()?,
+        after: after.map_err(|_| bad("after", "`next` of the page before"))?,
+        ..Listing::default()
+    };
+    let limit = asked.limit(DEFAULT_CRASHES, MOST_CRASHES)?;
+    let (rows, next) = dashboard.facts().view(project).await?.list(listing, limit).await?;
+    Ok(Json(Page { crashes: rows.into_iter().map(Listed::from).collect(), next }))
 }
 
 /// The crashes of an issue, newest first, `limit` at most (50), from `before` on.
@@ -86,13 +121,15 @@ pub(super) async fn of_issue(
 ) -> Result<Json<Crashes>, Fault> {
     let project = dashboard.project(&project).await?.id;
     let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
-    let (limit, before) =
-        (limit(asked.limit.as_deref(), DEFAULT_CRASHES, MOST_CRASHES)?, cursor(asked.before.as_deref())?);
+    let limit = asked.limit(DEFAULT_CRASHES, MOST_CRASHES)?;
+    let before = asked.before.as_deref().map(str::parse).transpose();
+    let before = before.map_err(|_| bad("before", "a crash id, as `next` of the answer before gives it"))?;
     let view = dashboard.facts().view(project).await?;
     view.issue(issue, Some(Timestamp::now())).await?.ok_or(Fault::NoSuchIssue)?;
-    let mut rows = view.issue_crashes(issue, limit + 1, before).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
+    let asked_for = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut rows = view.issue_crashes(issue, asked_for, before).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| row.fact.crash_id);
     Ok(Json(Crashes { crashes: rows.into_iter().map(Listed::from).collect(), next }))
 }

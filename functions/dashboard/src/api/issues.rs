@@ -4,44 +4,72 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use epitaph_catalog::{Issue, IssueQuery};
+use epitaph_catalog::{Issue, TrendPoint};
 use epitaph_crash_model::Timestamp;
-use serde::{Deserialize, Serialize};
+use epitaph_facts::{Bucket, Order, TopIssue, TopIssues, Totals};
+use serde::Serialize;
 
-use super::{limit, order, period};
-use crate::{Dashboard, fault::Fault, period::Period};
+use super::asked::{Asked, WEEK};
+use crate::{Dashboard, fault::Fault};
 
-const DEFAULT_ISSUES: u32 = 100;
-const MOST_ISSUES: u32 = 1_000;
-
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    period: Option<String>,
-    order: Option<String>,
-    limit: Option<String>,
-}
+const DEFAULT_ISSUES: usize = 100;
+const MOST_ISSUES: usize = 1_000;
+const ORDERS: [Order; 4] = [Order::Count, Order::Users, Order::LastSeen, Order::FirstSeen];
 
 #[derive(Serialize)]
 pub(super) struct Issues {
-    issues: Vec<Issue>,
+    issues: Vec<Listed>,
+    /// Of all crashes that were asked for.
+    totals: Totals,
+    /// Reports in the equally long time before; `null` where the period has no beginning.
+    before: Option<u64>,
+    /// The steps of the trends.
+    step: String,
 }
 
-/// Issues with crashes in the last `period` (default `24h`), in `order` (default `count`), `limit` at most (100).
+/// An issue, with what it was in the period.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    issue: Issue,
+    share: f64,
+    before: Option<u64>,
+    new: bool,
+    regressed: bool,
+    trend: Vec<TrendPoint>,
+}
+
+impl From<TopIssue> for Listed {
+    fn from(top: TopIssue) -> Self {
+        let regressed = top.regressed();
+        let TopIssue { issue, share, before, trend, new } = top;
+        Self { issue, share, before, new, regressed, trend }
+    }
+}
+
+/// Issues with crashes in a period, `limit` at most (100), in `order` (default `count`).
 pub(super) async fn list(
     State(dashboard): State<Dashboard>,
     Path(project): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Issues>, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let query = IssueQuery {
-        since: period(asked.period.as_deref(), Period::Day)?.since(Timestamp::now()),
-        order: order(asked.order.as_deref())?,
-        limit: limit(asked.limit.as_deref(), DEFAULT_ISSUES, MOST_ISSUES)?,
+    let now = Timestamp::now();
+    let period = asked.period(now, WEEK)?;
+    let step: Bucket = asked.step(period, now)?;
+    let top = TopIssues {
+        period,
+        filter: asked.filter()?,
+        order: asked.order(&ORDERS)?,
+        limit: asked.limit(DEFAULT_ISSUES, MOST_ISSUES)?,
+        step: Some(step),
     };
-    Ok(Json(Issues { issues: dashboard.facts().view(project).await?.issues(&query).await? }))
+    let top = dashboard.facts().view(project).await?.top_issues(&top).await?;
+    let issues = top.issues.into_iter().map(Listed::from).collect();
+    Ok(Json(Issues { issues, totals: top.totals, before: top.before, step: step.to_string() }))
 }
 
-/// One issue; `count` and `users` are of the last `period` (default `all`).
+/// One issue; `count` and `users` are of the period (default `all`).
 pub(super) async fn one(
     State(dashboard): State<Dashboard>,
     Path((project, issue)): Path<(String, String)>,
@@ -49,7 +77,7 @@ pub(super) async fn one(
 ) -> Result<Json<Issue>, Fault> {
     let project = dashboard.project(&project).await?.id;
     let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
-    let since = period(asked.period.as_deref(), Period::All)?.since(Timestamp::now());
+    let since = asked.period(Timestamp::now(), "all")?.from;
     let view = dashboard.facts().view(project).await?;
     view.issue(issue, since).await?.map(Json).ok_or(Fault::NoSuchIssue)
 }

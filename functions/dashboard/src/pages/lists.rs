@@ -2,19 +2,23 @@
 
 use epitaph_catalog::{CrashRow, Issue, IssueStatus};
 use epitaph_crash_model::{Kind, ProjectId, Timestamp};
-use epitaph_facts::View;
+use epitaph_facts::{Answer, Baseline, Dimension, Filter, Question, TopIssue, View};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::place::Place;
 use crate::{
     chart::Chart,
     fault::Fault,
-    period::{Grid, Period},
+    period::Period,
+    shares::{Shares, per_cent},
     shown::{Title, When, length, line, number},
     texts::Texts,
 };
 
 /// How many questions one page asks at once.
 const AT_ONCE: usize = 4;
+/// How many values of a dimension a page shows.
+const SHARES: usize = 6;
 
 /// One choice among several, as a link.
 pub(crate) struct Choice {
@@ -33,6 +37,35 @@ pub(crate) fn periods(current: Period, t: &Texts, href: impl Fn(&str) -> String)
     Period::OFFERED.into_iter().map(choice).collect()
 }
 
+/// What crashes have in common, by each of some dimensions; beside a baseline, where one is given. `place` is where the
+/// crashes of a value are listed.
+pub(crate) async fn breakdowns(
+    view: &View,
+    place: &Place,
+    filter: &Filter,
+    baseline: Option<&Filter>,
+    dimensions: &[Dimension],
+    now: Timestamp,
+    t: &Texts,
+) -> Result<Vec<(Shares, Answer)>, Fault> {
+    let period = place.period.grid(now).span();
+    let ask = |dimension: Dimension| async move {
+        let answer = view
+            .ask(Question {
+                period,
+                filter: filter.clone(),
+                group_by: vec![dimension.clone()],
+                baseline: baseline.map(|filter| Baseline { filter: filter.clone(), period: None }),
+                limit: SHARES,
+                ..Question::default()
+            })
+            .await?;
+        let href = |value: Option<&str>| place.narrowed(&dimension, value);
+        Ok::<_, Fault>((Shares::new(&dimension, answer.clone(), t, href), answer))
+    };
+    stream::iter(dimensions.to_vec()).map(ask).buffered(AT_ONCE).try_collect().await
+}
+
 /// An issue in a list.
 pub(crate) struct IssueRow {
     pub(crate) href: String,
@@ -41,10 +74,13 @@ pub(crate) struct IssueRow {
     pub(crate) kind: Kind,
     pub(crate) kind_word: &'static str,
     pub(crate) new: bool,
+    /// Whether it was silent for a while, and is not any more.
+    pub(crate) back: bool,
     /// Unless it is open, which goes without saying.
     pub(crate) status: Option<&'static str>,
     pub(crate) spark: Chart,
     pub(crate) count: String,
+    pub(crate) share: String,
     pub(crate) users: String,
     pub(crate) first_seen: When,
     pub(crate) last_seen: When,
@@ -52,43 +88,32 @@ pub(crate) struct IssueRow {
 }
 
 impl IssueRow {
-    /// Rows for issues, each with its trend over the grid's span.
-    pub(crate) async fn all(
-        view: &View,
+    /// Rows for issues of a period, each with its trend.
+    pub(crate) fn all(
+        issues: &[TopIssue],
+        place: &Place,
         project: ProjectId,
-        issues: &[Issue],
-        period: Period,
-        now: Timestamp,
-        t: &'static Texts,
-    ) -> Result<Vec<Self>, Fault> {
-        let grid = period.grid(now);
-        let row = |issue: Issue| async move {
-            let (since, until, pieces) = (grid.since, grid.until, period.few_pieces());
-            let points = view.trend(Some(issue.id), since, until, pieces).await?;
-            Ok(Self::new(project, &issue, Chart::small(&points, t), period, grid, now, t))
-        };
-        stream::iter(issues.to_vec()).map(row).buffered(AT_ONCE).try_collect().await
-    }
-
-    fn new(
-        project: ProjectId,
-        issue: &Issue,
-        spark: Chart,
-        period: Period,
-        grid: Grid,
         now: Timestamp,
         t: &Texts,
-    ) -> Self {
+    ) -> Vec<Self> {
+        issues.iter().map(|top| Self::new(top, place, project, now, t)).collect()
+    }
+
+    fn new(top: &TopIssue, place: &Place, project: ProjectId, now: Timestamp, t: &Texts) -> Self {
+        let issue = &top.issue;
+        let grid = place.period.grid(now);
         Self {
-            href: format!("/projects/{project}/issues/{}?period={}", issue.id, period.word()),
+            href: place.at(format!("/projects/{project}/issues/{}", issue.id)).href(),
             title: Title::new(&issue.title),
             number: issue.id.0,
             kind: issue.kind,
             kind_word: (t.kind)(issue.kind),
-            new: issue.first_seen >= grid.since,
+            new: top.new,
+            back: top.regressed(),
             status: (issue.status != IssueStatus::Open).then(|| (t.status)(issue.status)),
-            spark,
+            spark: Chart::small(&grid.filled(&top.trend, place.period.few_pieces()), t),
             count: number(issue.count),
+            share: per_cent(top.share),
             users: number(issue.users),
             first_seen: When::new(issue.first_seen, now, t),
             last_seen: When::new(issue.last_seen, now, t),

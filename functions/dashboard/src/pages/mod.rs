@@ -1,12 +1,16 @@
 //! The pages. Each module has its address, what it reads, and the view that its template shows.
 
+mod compare;
 mod connect;
 mod crash;
+mod crashes;
+mod help;
 mod issue;
 mod issues;
 mod lists;
 mod login;
 mod overview;
+mod place;
 mod search;
 mod stack;
 mod told;
@@ -14,16 +18,18 @@ mod told;
 use askama::Template;
 use axum::{
     Router,
-    http::header::CONTENT_TYPE,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use epitaph_catalog::Project;
 use epitaph_crash_model::ProjectId;
 
+use self::place::SearchBox;
 use crate::{
     Dashboard, Theme,
     assets::Assets,
+    door::HasForm,
     fault::Fault,
     shown::line,
     texts::Texts,
@@ -37,7 +43,10 @@ pub(crate) fn routes() -> Router<Dashboard> {
         .route("/projects/{project}", get(overview::show))
         .route("/projects/{project}/issues", get(issues::show))
         .route("/projects/{project}/issues/{issue}", get(issue::show))
+        .route("/projects/{project}/crashes", get(crashes::show))
         .route("/projects/{project}/crashes/{crash}", get(crash::show))
+        .route("/projects/{project}/compare", get(compare::show))
+        .route("/help/search", get(help::show))
         .route("/projects/{project}/connect", get(connect::show))
         .route("/search", get(search::find))
         .route("/logout", post(login::leave))
@@ -112,6 +121,16 @@ impl<'a> Page<'a> {
         };
         Ok((page, project))
     }
+}
+
+/// A page about crashes as a response: a bad request, where its search is not understood.
+fn searched(template: &impl Template, search: &SearchBox) -> Result<Response, Fault> {
+    let mut response = html(template)?;
+    if search.fault.is_some() {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.extensions_mut().insert(HasForm);
+    }
+    Ok(response)
 }
 
 /// A template as a response.

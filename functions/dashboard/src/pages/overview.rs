@@ -5,32 +5,36 @@ use axum::{
     extract::{Path, Query, State},
     response::{Redirect, Response},
 };
-use epitaph_catalog::{IssueOrder, IssueQuery};
 use epitaph_crash_model::Timestamp;
-use epitaph_facts::Column;
+use epitaph_facts::{Column, Dimension, Filter, Order, TopIssues};
 use serde::Deserialize;
 
 use super::{
     Page,
     connect::Connect,
     html,
-    lists::{Choice, CrashLine, IssueRow, periods},
+    lists::{Choice, CrashLine, IssueRow, breakdowns, periods},
+    place::{Place, SearchBox},
 };
 use crate::{
-    Dashboard,
-    chart::{Chart, Shares},
-    fault::Fault,
-    period::Period,
-    shown::number,
-    texts::Texts,
+    Dashboard, chart::Chart, fault::Fault, period::Period, shares::Shares, shown::number, texts::Texts,
     visitor::Visitor,
 };
 
 /// How many issues are counted; a project with more has other worries than their exact number.
-const COUNTED_ISSUES: u32 = 500;
+const COUNTED_ISSUES: usize = 500;
 const TOP_ISSUES: usize = 10;
 const LATEST_CRASHES: u32 = 10;
-const SHARES: u32 = 6;
+/// What the crashes of a project are told apart by; kinds have a place of their own.
+const DIMENSIONS: [Column; 7] = [
+    Column::Kind,
+    Column::Release,
+    Column::Platform,
+    Column::Environment,
+    Column::Gpu,
+    Column::Device,
+    Column::Country,
+];
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -42,10 +46,12 @@ pub(crate) struct Asked {
 struct OverviewView<'a> {
     page: Page<'a>,
     project_name: String,
+    search: SearchBox,
     periods: Vec<Choice>,
     /// While there is nothing to show yet.
     connect: Option<Connect>,
     crashes: String,
+    users: String,
     change: Option<Change>,
     active_issues: String,
     new_issues: String,
@@ -53,9 +59,8 @@ struct OverviewView<'a> {
     kinds: Shares,
     issues: Vec<IssueRow>,
     issues_href: String,
-    releases: Shares,
-    platforms: Shares,
-    environments: Shares,
+    crashes_href: String,
+    breakdowns: Vec<Shares>,
     latest: Vec<CrashLine>,
 }
 
@@ -97,48 +102,56 @@ pub(crate) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "overview").await?;
-    let (view, t) = (dashboard.facts().view(project.id).await?, page.t);
+    let (view, t, now) = (dashboard.facts().view(project.id).await?, page.t, Timestamp::now());
     let period = Period::of_page(asked.period.as_deref());
-    let now = Timestamp::now();
     let grid = period.grid(now);
+    let address = format!("/projects/{}", project.id);
+    let place = Place::new(address.clone(), period, None);
+    let issues = place.at(format!("{address}/issues"));
 
     let latest = view.recent_crashes(LATEST_CRASHES).await?;
-    let points = view.trend(None, grid.since, grid.until, grid.pieces).await?;
-    let before = view.trend(None, grid.before(), grid.since, 1).await?;
-    let query = IssueQuery { since: Some(grid.since), limit: COUNTED_ISSUES, order: IssueOrder::Count };
-    let issues = view.issues(&query).await?;
-    let top = &issues[..issues.len().min(TOP_ISSUES)];
-    let rows = IssueRow::all(&view, project.id, top, period, now, t).await?;
-    let count = points.iter().map(|point| point.count).sum();
-    let breakdown = |dimension: Column| view.breakdown(None, Some(grid.since), dimension.into(), SHARES);
+    let points = view.trend(Filter::All, grid.since, grid.until, grid.pieces).await?;
+    let query = TopIssues {
+        period: grid.span(),
+        filter: Filter::All,
+        order: Order::Count,
+        limit: COUNTED_ISSUES,
+        step: grid.step(),
+    };
+    let top = view.top_issues(&query).await?;
+    let dimensions = DIMENSIONS.map(Dimension::Column);
+    let shares = breakdowns(&view, &issues, &Filter::All, None, &dimensions, now, t).await?;
+    let mut shares = shares.into_iter().map(|(shares, _)| shares);
 
     let connect = match latest.as_slice() {
         [] => Some(Connect::new(&dashboard, &visitor, project.id).await?),
         _ => None,
     };
-    let address = format!("/projects/{}", project.id);
-    html(&OverviewView {
+    let named = &top.issues[..top.issues.len().min(TOP_ISSUES)];
+    let view = OverviewView {
         project_name: page.project.as_ref().map(|project| project.name.clone()).unwrap_or_default(),
-        periods: periods(period, t, |word| format!("{address}?period={word}")),
+        search: issues.search_box(t),
+        periods: periods(period, t, |word| place.in_period(word)),
         connect,
-        crashes: number(count),
-        change: Change::new(count, before.iter().map(|point| point.count).sum(), t),
-        active_issues: counted(issues.len()),
-        new_issues: counted(issues.iter().filter(|issue| issue.first_seen >= grid.since).count()),
+        crashes: number(top.totals.count),
+        users: number(top.totals.users.unwrap_or(0)),
+        change: Change::new(top.totals.count, top.before.unwrap_or(0), t),
+        active_issues: counted(top.issues.len()),
+        new_issues: counted(top.issues.iter().filter(|top| top.new).count()),
         chart: Chart::new(&points, grid, t),
-        kinds: Shares::of_kinds(&breakdown(Column::Kind).await?, t),
-        issues: rows,
-        issues_href: format!("{address}/issues?period={}", period.word()),
-        releases: Shares::new(&breakdown(Column::Release).await?, count, t),
-        platforms: Shares::new(&breakdown(Column::Platform).await?, count, t),
-        environments: Shares::new(&breakdown(Column::Environment).await?, count, t),
+        kinds: shares.next().unwrap_or_default(),
+        issues: IssueRow::all(named, &issues, project.id, now, t),
+        issues_href: issues.href(),
+        crashes_href: place.at(format!("{address}/crashes")).href(),
+        breakdowns: shares.filter(Shares::tells).collect(),
         latest: CrashLine::all(&latest, now, t),
         page,
-    })
+    };
+    html(&view)
 }
 
 fn counted(issues: usize) -> String {
-    let more = if issues >= COUNTED_ISSUES as usize { "+" } else { "" };
+    let more = if issues >= COUNTED_ISSUES { "+" } else { "" };
     format!("{}{more}", number(issues as u64))
 }
 

@@ -61,13 +61,6 @@ pub(crate) const ENGLISH: Texts = Texts {
     top_issues: "Top issues",
     all_issues: "All issues",
     latest_crashes: "Latest crashes",
-    by_kind: "Kind",
-    by_release: "Release",
-    by_platform: "Platform",
-    by_os_version: "OS version",
-    by_reason: "Reason",
-    by_environment: "Environment",
-    by_arch: "Architecture",
     others: "Others",
     not_told: "not told",
     nothing_in_period: "Nothing crashed in this period.",
@@ -79,6 +72,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     only_first: |limit| {
         format!("Only the first {limit} issues are shown. Choose a shorter period to see others.")
     },
+    statistics: super::statistics::ENGLISH,
 
     at_address: "at",
     unreadable: "unreadable",

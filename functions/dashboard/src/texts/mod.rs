@@ -4,6 +4,7 @@
 
 mod english;
 mod korean;
+mod statistics;
 
 use epitaph_catalog::IssueStatus;
 use epitaph_crash_model::{Kind, NoteReason, Role, StepDecision, Trust};
@@ -69,13 +70,6 @@ pub(crate) struct Texts {
     pub(crate) top_issues: &'static str,
     pub(crate) all_issues: &'static str,
     pub(crate) latest_crashes: &'static str,
-    pub(crate) by_kind: &'static str,
-    pub(crate) by_release: &'static str,
-    pub(crate) by_platform: &'static str,
-    pub(crate) by_os_version: &'static str,
-    pub(crate) by_reason: &'static str,
-    pub(crate) by_environment: &'static str,
-    pub(crate) by_arch: &'static str,
     pub(crate) others: &'static str,
     pub(crate) not_told: &'static str,
     pub(crate) nothing_in_period: &'static str,
@@ -85,6 +79,8 @@ pub(crate) struct Texts {
     pub(crate) newest: &'static str,
     pub(crate) against_before: fn(&str) -> String,
     pub(crate) only_first: fn(u32) -> String,
+
+    pub(crate) statistics: statistics::Statistics,
 
     // One crash.
     pub(crate) at_address: &'static str,

@@ -1,6 +1,7 @@
 //! All facts, wherever they are: those that the catalog has as rows, and those in segments.
 
 mod crashes;
+mod top;
 mod view;
 
 use std::{
@@ -12,7 +13,10 @@ use epitaph_bucket::Bucket;
 use epitaph_catalog::{Catalog, SegmentRow};
 use tokio::{runtime::Handle, sync::Semaphore};
 
-pub use self::view::View;
+pub use self::{
+    top::{Top, TopIssue, TopIssues},
+    view::View,
+};
 use crate::{Engine, EngineOptions, FactsError, Segment, segment::in_background};
 
 /// All facts of an installation. Cheap to clone; all clones share one [`Engine`].

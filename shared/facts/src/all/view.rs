@@ -1,14 +1,15 @@
 //! What pages and programs ask of one project, all of it at one moment.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use epitaph_catalog::{CrashRow, Issue, IssueOrder, IssueQuery, Share, TrendPoint};
+use epitaph_catalog::{CrashRow, Issue, TrendPoint};
 use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, SignatureId, Timestamp};
+use futures_util::{Stream, TryStreamExt as _};
 
 use super::Facts;
 use crate::{
     Answer, Bucket, Column, Cursor, Dimension, FactsError, Filter, Listing, Measures, Order, Period,
-    Question, QuestionError, Row, Segment, Signatures, Snapshot,
+    Question, QuestionError, Segment, Signatures, Snapshot,
 };
 
 /// The steps that a trend is counted in, in minutes, the longest first.
@@ -56,54 +57,10 @@ impl View {
         self.facts.have(move |engine| async move { engine.ask(&question, &snapshot).await }).await
     }
 
-    /// The issues that had crashes in a period, with their counts and users of that period.
-    ///
-    /// # Errors
-    /// As [`View::ask`], and [`FactsError::Catalog`].
-    pub async fn issues(&self, query: &IssueQuery) -> Result<Vec<Issue>, FactsError> {
-        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX).min(Question::MOST_ROWS);
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let (order, asked) = match query.order {
-            IssueOrder::Count => (Order::Count, limit),
-            IssueOrder::LastSeen => (Order::LastSeen, limit),
-            // The first crash ever may lie before the period.
-            IssueOrder::FirstSeen => (Order::Count, Question::MOST_ROWS),
-        };
-        let answer = self.ask(Question {
-            period: since(query.since),
-            group_by: vec![Column::Issue.into()],
-            measures: Measures { users: true, seen: true, releases: false },
-            order,
-            limit: asked,
-            ..Question::default()
-        });
-        let rows: BTreeMap<IssueNumber, Row> = answer.await?.rows.into_iter().filter_map(by_issue).collect();
-        let numbers: Vec<IssueNumber> = rows.keys().copied().collect();
-        let mut issues = self.facts.catalog().issues_numbered(self.project, &numbers).await?;
-        for issue in &mut issues {
-            let totals = rows.get(&issue.id).map(|row| &row.totals);
-            issue.count = totals.map_or(0, |totals| totals.count);
-            issue.users = totals.and_then(|totals| totals.users).unwrap_or(0);
-        }
-        let seen = |issue: &Issue| rows.get(&issue.id).and_then(|row| row.totals.last_seen);
-        issues.sort_by(|a, b| {
-            let later = match query.order {
-                IssueOrder::Count => b.count.cmp(&a.count),
-                IssueOrder::LastSeen => seen(b).cmp(&seen(a)),
-                IssueOrder::FirstSeen => b.first_seen.cmp(&a.first_seen),
-            };
-            later.then(b.id.0.cmp(&a.id.0))
-        });
-        issues.truncate(limit);
-        Ok(issues)
-    }
-
     /// One issue, counted since a moment; also one that had no crash since. `None` if there is no such issue.
     ///
     /// # Errors
-    /// As [`View::issues`].
+    /// As [`View::ask`], and [`FactsError::Catalog`].
     pub async fn issue(
         &self,
         issue: IssueNumber,
@@ -115,7 +72,7 @@ impl View {
         };
         let answer = self.ask(Question {
             period: since(from),
-            filter: of_issue(Some(issue)),
+            filter: Filter::equals(Column::Issue, issue.to_string()),
             measures: Measures { users: true, ..Measures::default() },
             ..Question::default()
         });
@@ -124,15 +81,15 @@ impl View {
         Ok(Some(found))
     }
 
-    /// Reports of the project, or of one issue, from `since` up to but not including `until`, in so many stretches of
-    /// equal length, each of them listed.
+    /// Reports that pass a filter, from `since` up to but not including `until`, in so many stretches of equal length, each
+    /// of them listed.
     ///
     /// # Errors
     /// [`FactsError::Question`] when the stretches do not begin and end on whole minutes (UTC), or are more than 10,000
     /// steps of a length that divides them; else as [`View::ask`].
     pub async fn trend(
         &self,
-        issue: Option<IssueNumber>,
+        filter: Filter,
         since: Timestamp,
         until: Timestamp,
         pieces: u32,
@@ -149,7 +106,7 @@ impl View {
         let steps = usize::try_from(length / step.millis()).unwrap_or(usize::MAX);
         let answer = self.ask(Question {
             period: Period { from: Some(since), until: Some(until) },
-            filter: of_issue(issue),
+            filter,
             group_by: vec![Dimension::Time(step)],
             order: Order::Value,
             limit: steps,
@@ -168,32 +125,10 @@ impl View {
         Ok(points)
     }
 
-    /// Reports of the project, or of one issue, by what they have in common, the most frequent value first.
-    ///
-    /// # Errors
-    /// As [`View::ask`].
-    pub async fn breakdown(
-        &self,
-        issue: Option<IssueNumber>,
-        from: Option<Timestamp>,
-        dimension: Dimension,
-        limit: u32,
-    ) -> Result<Vec<Share>, FactsError> {
-        let answer = self.ask(Question {
-            period: since(from),
-            filter: of_issue(issue),
-            group_by: vec![dimension],
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            ..Question::default()
-        });
-        let share = |row: Row| Share { value: row.value, count: row.totals.count };
-        Ok(answer.await?.rows.into_iter().map(share).collect())
-    }
-
     /// The newest crashes of the project, newest first.
     ///
     /// # Errors
-    /// As [`View::issues`].
+    /// As [`View::ask`], and [`FactsError::Catalog`].
     pub async fn recent_crashes(&self, limit: u32) -> Result<Vec<CrashRow>, FactsError> {
         self.crashes(Listing::default(), limit).await
     }
@@ -201,7 +136,7 @@ impl View {
     /// Crashes of an issue, newest first; `before` is the last one of the page before. Empty when there is no such issue.
     ///
     /// # Errors
-    /// As [`View::issues`].
+    /// As [`View::ask`], and [`FactsError::Catalog`].
     pub async fn issue_crashes(
         &self,
         issue: IssueNumber,
@@ -217,32 +152,63 @@ impl View {
             }
             None => None,
         };
-        self.crashes(Listing { filter: of_issue(Some(issue)), after, ..Listing::default() }, limit).await
+        let filter = Filter::equals(Column::Issue, issue.to_string());
+        self.crashes(Listing { filter, after, ..Listing::default() }, limit).await
     }
 
     async fn crashes(&self, listing: Listing, limit: u32) -> Result<Vec<CrashRow>, FactsError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if limit == 0 {
-            return Ok(Vec::new());
+        match usize::try_from(limit).unwrap_or(usize::MAX) {
+            0 => Ok(Vec::new()),
+            limit => self.list(listing, limit).await.map(|(crashes, _)| crashes),
         }
+    }
+
+    /// A page of the crashes of a list, newest first, whatever projects it names; and where the next page begins, unless
+    /// this is the last one.
+    ///
+    /// # Errors
+    /// [`FactsError::Question`] when `limit` is not from 1 to 10000 or the filter cannot be asked; else as [`View::ask`].
+    pub async fn list(
+        &self,
+        listing: Listing,
+        limit: usize,
+    ) -> Result<(Vec<CrashRow>, Option<Cursor>), FactsError> {
         let listing = Listing { projects: vec![self.project], ..listing };
         let snapshot = self.snapshot.clone();
         let page = self
             .facts
             .have(move |engine| async move { engine.crashes(&listing, limit, &snapshot).await })
             .await?;
-        self.facts.rows_of(self.project, page.facts).await
+        Ok((self.facts.rows_of(self.project, page.facts).await?, page.next))
+    }
+
+    /// All crashes of a list, in batches, the newest first within each; whatever projects it names.
+    ///
+    /// # Errors
+    /// [`FactsError::Question`] when the filter cannot be asked, [`FactsError::Scratch`]. The stream ends with the first
+    /// error of [`FactsError::Bucket`], [`FactsError::Catalog`] or [`FactsError::Segment`].
+    pub fn export(
+        &self,
+        listing: Listing,
+    ) -> Result<impl Stream<Item = Result<Vec<CrashRow>, FactsError>> + Send + use<>, FactsError> {
+        let listing = Listing { projects: vec![self.project], ..listing };
+        let batches = self.facts.engine()?.export(&listing, &self.snapshot)?;
+        let (facts, project) = (self.facts.clone(), self.project);
+        Ok(batches.and_then(move |batch| {
+            let facts = facts.clone();
+            async move { facts.rows_of(project, batch).await }
+        }))
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(super) fn project(&self) -> ProjectId {
+        self.project
     }
 }
 
 fn since(from: Option<Timestamp>) -> Period {
     Period { from, until: None }
-}
-
-fn of_issue(issue: Option<IssueNumber>) -> Filter {
-    issue.map_or(Filter::All, |issue| Filter::equals(Column::Issue, issue.to_string()))
-}
-
-fn by_issue(row: Row) -> Option<(IssueNumber, Row)> {
-    Some((row.value.as_deref()?.parse().ok()?, row))
 }
