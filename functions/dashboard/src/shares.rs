@@ -1,7 +1,7 @@
 //! Parts of a whole, and whether they are more frequent here than elsewhere, as the templates draw them.
 
 use epitaph_crash_model::Kind;
-use epitaph_facts::{Answer, Beside, Column, Dimension, Row, Verdict};
+use epitaph_facts::{Answer, Beside, Column, Dimension, Row, UPTIME_CLASSES, Verdict};
 
 use crate::{
     chart::scaled,
@@ -117,7 +117,7 @@ impl ShareRow {
         let kind = row.value.as_deref().filter(|_| is_kind).and_then(|value| value.parse().ok());
         let label = match (&row.value, kind) {
             (_, Some(kind)) => (t.kind)(kind).to_owned(),
-            (Some(value), None) => line(value),
+            (Some(value), None) => label(dimension, value, t),
             (None, None) => t.not_told.to_owned(),
         };
         Self {
@@ -130,6 +130,26 @@ impl ShareRow {
             kind,
             plain: row.value.is_none(),
         }
+    }
+}
+
+/// What a value is called: of uptime, the class that it begins.
+pub(crate) fn label(dimension: &Dimension, value: &str, t: &Texts) -> String {
+    let begin = value.parse::<u64>().ok().filter(|_| *dimension == Dimension::Column(Column::Uptime));
+    let class = begin.and_then(|begin| UPTIME_CLASSES.iter().position(|class| *class == begin));
+    let Some((begin, class)) = begin.zip(class) else { return line(value) };
+    match UPTIME_CLASSES.get(class + 1) {
+        Some(end) => format!("{} – {}", short_length(begin, t), short_length(*end, t)),
+        None => format!("≥ {}", short_length(begin, t)),
+    }
+}
+
+/// A length of time in its largest unit.
+fn short_length(seconds: u64, t: &Texts) -> String {
+    match seconds {
+        0..60 => (t.seconds)(seconds),
+        60..3600 => (t.statistics.minutes)(seconds / 60),
+        _ => (t.statistics.hours)(seconds / 3600),
     }
 }
 
@@ -169,6 +189,15 @@ mod tests {
         let rows: Vec<_> = shares.rows.iter().map(|row| (row.label.as_str(), row.percent.as_str())).collect();
         assert_eq!(rows, [("1.0", "60%"), ("not told", "20%"), ("Others", "20%")]);
         assert!(shares.tells());
+    }
+
+    #[test]
+    fn uptime_is_told_in_classes() {
+        let class = |value| label(&Column::Uptime.into(), value, &ENGLISH);
+        assert_eq!(
+            [class("5"), class("60"), class("14400"), class("86400"), class("7")],
+            ["5 s – 15 s", "1 min – 5 min", "4 h – 24 h", "≥ 24 h", "7"]
+        );
     }
 
     #[test]

@@ -35,3 +35,5 @@ pub use question::{
 };
 #[cfg(feature = "query")]
 pub use segment::{Segment, SegmentWriter, compact};
+#[cfg(feature = "query")]
+pub use version::compare as compare_versions;

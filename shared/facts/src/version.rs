@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// Compares texts as versions: `1.9` comes before `1.10`, `1.2-beta.1` before `1.2`, which equals `v1.2.0`, `game@1.2`
 /// and `1.2+build.7`. Any two texts can be compared, and equal does not mean the same text.
-pub(crate) fn compare(left: &str, right: &str) -> Ordering {
+pub fn compare(left: &str, right: &str) -> Ordering {
     let (mut left, mut right) = (Tokens::of(left), Tokens::of(right));
     let (mut here, mut there) = (left.next(), right.next());
     loop {

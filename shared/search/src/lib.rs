@@ -28,18 +28,19 @@ pub fn print(filter: &Filter) -> String {
     print::print(filter)
 }
 
-/// A filter with one condition more: that a dimension has this value, or none.
+/// A filter with one condition more: that a dimension has this value, as a row of an answer has it, or none. Of uptime, a
+/// row is a class.
 #[must_use]
 pub fn narrowed(filter: Filter, dimension: &Dimension, value: Option<&str>) -> Filter {
-    let condition = match value {
+    let conditions = match value {
         Some(value) => values::clicked(dimension, value),
-        None => Filter::Not(Box::new(Filter::Has(dimension.clone()))),
+        None => vec![Filter::Not(Box::new(Filter::Has(dimension.clone())))],
     };
-    match &filter {
+    conditions.into_iter().fold(filter, |filter, condition| match &filter {
         Filter::And(parts) if parts.contains(&condition) => filter,
         _ if filter == condition => filter,
         _ => filter.and(condition),
-    }
+    })
 }
 
 /// The dimension of a name, as a search has it: `os`, `gpu_driver`, `tag.shard`, `shard`.

@@ -1,7 +1,7 @@
 //! What values a name may have, and how they are written.
 
 use epitaph_crash_model::Kind;
-use epitaph_facts::{Column, Dimension, Filter, Pattern};
+use epitaph_facts::{Column, Comparison, Dimension, Filter, Pattern, UPTIME_CLASSES};
 
 use crate::{
     error::{Problem, SearchError},
@@ -88,12 +88,21 @@ pub(crate) fn bound(name: &str, dimension: &Dimension, word: Word) -> Result<Str
     }
 }
 
-/// The condition that a value, as an answer has it, is the dimension's.
-pub(crate) fn clicked(dimension: &Dimension, value: &str) -> Filter {
+/// The conditions of the rows of an answer: that a value is the dimension's, or lies in the class that it stands for.
+pub(crate) fn clicked(dimension: &Dimension, value: &str) -> Vec<Filter> {
+    if let (Dimension::Column(Column::Uptime), Ok(begin)) = (dimension, value.parse::<u64>())
+        && let Some(class) = UPTIME_CLASSES.iter().position(|class| *class == begin)
+    {
+        let compare =
+            |how, with: u64| Filter::Compare { dimension: dimension.clone(), how, with: with.to_string() };
+        let end = UPTIME_CLASSES.get(class + 1);
+        let below = end.map(|end| compare(Comparison::Less, *end));
+        return [compare(Comparison::GreaterOrEqual, begin)].into_iter().chain(below).collect();
+    }
     let plain = Form::of(dimension) == Form::Text && !is_pattern(value);
     let any_of =
         vec![if plain { Pattern::Like(value.to_owned()) } else { Pattern::Exactly(value.to_owned()) }];
-    Filter::Is { dimension: dimension.clone(), any_of }
+    vec![Filter::Is { dimension: dimension.clone(), any_of }]
 }
 
 /// How a pattern is written: whether with the sign that it is meant to the letter, and its text.

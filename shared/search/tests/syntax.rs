@@ -179,5 +179,7 @@ fn a_value_that_is_clicked_is_one_condition_more() {
     assert_eq!(narrow("has:user", Column::Gpu, None).as_deref(), Ok("has:user -has:gpu"));
     assert_eq!(narrow("kind:oom", Column::Kind, Some("oom")).as_deref(), Ok("kind:oom"));
     assert_eq!(narrow("", Column::Reason, Some("what?")).as_deref(), Ok("reason:=what?"));
+    assert_eq!(narrow("", Column::Uptime, Some("60")).as_deref(), Ok("uptime:>=60 uptime:<300"));
+    assert_eq!(narrow("", Column::Uptime, Some("86400")).as_deref(), Ok("uptime:>=86400"));
     assert_eq!(print(&Filter::Has(Dimension::Time(Bucket::DAY))), "has:time:1d");
 }

@@ -10,7 +10,7 @@ use axum::{
 use epitaph_catalog::Issue;
 use epitaph_crash_model::{IssueNumber, Kind, Timestamp};
 use epitaph_facts::{
-    Answer, Baseline, Beside, Column, Filter, Measures, Order, Question, Row, Verdict, View,
+    Answer, Baseline, Beside, Column, Filter, Measures, Order, Question, Row, Verdict, View, compare_versions,
 };
 use serde::Deserialize;
 
@@ -99,18 +99,18 @@ impl Bar {
     }
 }
 
-/// The releases of a period, the latest first.
+/// The releases of a period that crashed most, the latest first.
 async fn releases(view: &View, place: &Place, now: Timestamp) -> Result<Vec<String>, Fault> {
     let question = Question {
         period: place.period.grid(now).span(),
         group_by: vec![Column::Release.into()],
-        measures: Measures { seen: true, ..Measures::default() },
-        order: Order::FirstSeen,
         limit: MOST_RELEASES,
         ..Question::default()
     };
     let rows = view.ask(question).await?.rows;
-    Ok(rows.into_iter().filter_map(|row| row.value).collect())
+    let mut releases: Vec<String> = rows.into_iter().filter_map(|row| row.value).collect();
+    releases.sort_by(|one, other| compare_versions(other, one));
+    Ok(releases)
 }
 
 pub(crate) async fn show(

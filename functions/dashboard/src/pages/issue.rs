@@ -20,7 +20,7 @@ use crate::{
     chart::Chart,
     fault::Fault,
     period::Period,
-    shares::{Shares, per_cent},
+    shares::{Shares, label, per_cent},
     shown::{Title, When, line, number},
     texts::Texts,
     visitor::Visitor,
@@ -159,7 +159,9 @@ fn special<'a>(
     t: &Texts,
 ) -> Vec<Special> {
     let mut found: Vec<Special> = Vec::new();
-    for (dimension, answer) in dimensions.iter().zip(answers) {
+    // The reason is part of what makes the issue.
+    let reason = Dimension::Column(Column::Reason);
+    for (dimension, answer) in dimensions.iter().zip(answers).filter(|(dimension, _)| **dimension != reason) {
         let more = answer.rows.iter().filter_map(|row| {
             let beside = row.beside.as_ref().filter(|beside| beside.verdict == Verdict::More)?;
             Some((row, row.value.as_deref()?, beside))
@@ -171,7 +173,7 @@ fn special<'a>(
         let Some((row, value, beside)) = surest else { continue };
         found.push(Special {
             name: t.statistics.dimension(dimension),
-            value: line(value),
+            value: label(dimension, value, t),
             href: place.narrowed(dimension, Some(value)).unwrap_or_default(),
             shares: (t.statistics.here_and_all)(&per_cent(row.share), &per_cent(beside.share)),
             here: row.share,
