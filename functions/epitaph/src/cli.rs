@@ -8,7 +8,7 @@ use epitaph_crash_model::ProjectId;
 use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
-use crate::{dead, key, project, rules, secrets, send, serve, symbols};
+use crate::{dead, key, project, query, rules, secrets, send, serve, symbols};
 
 /// Collects the last words of games. Without a command: `serve`.
 ///
@@ -38,6 +38,8 @@ enum Command {
     /// Send debug files, so that crashes show functions and lines.
     #[command(subcommand)]
     Symbols(SymbolsCommand),
+    /// Ask a running server: `epitaph query 'os:Windows release:>=1.2' --by gpu`. A table on a terminal, JSON otherwise.
+    Query(QueryArguments),
     /// Print the secrets that a function of its own must be given, and no others, as lines of NAME=VALUE.
     Secrets {
         /// The function.
@@ -211,6 +213,38 @@ pub(crate) struct SendArguments {
     pub(crate) journal: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct QueryArguments {
+    /// Which crashes, as the pages' search box takes it (shared/search/README.md). All, if left out.
+    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    pub(crate) search: String,
+    /// Tell crashes apart by this: a name as searches have it, tag.NAME, time, or time:STEP such as time:1d. Issues, if
+    /// left out.
+    #[arg(long, value_name = "DIMENSION")]
+    pub(crate) by: Option<String>,
+    /// From when on: how long ago, or a moment such as 2026-01-31T00:00:00Z.
+    #[arg(long, default_value = "7d")]
+    pub(crate) since: String,
+    /// Until when: as with --since.
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// CSV. Without --by: all crashes, a line each.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// JSON, as the server's API answers (/api/openapi.json).
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many rows.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The project's number.
+    #[arg(long, default_value = "1")]
+    pub(crate) project: ProjectId,
+    /// The server. Its admin token is EPITAPH_TOKEN, or in this machine's data directory. This machine's, if left out.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<Url>,
+}
+
 /// A failed command: one line, with its causes.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -235,6 +269,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Key(arguments) => key::run(&settings, &arguments).map(|()| ExitCode::SUCCESS),
         Command::Rules(command) => rules::run(&settings, &command).map(|()| ExitCode::SUCCESS),
         Command::Project(command) => project::run(&settings, command).map(|()| ExitCode::SUCCESS),
+        Command::Query(arguments) => query::run(&settings, &arguments).map(|()| ExitCode::SUCCESS),
         Command::Secrets { function } => secrets::run(&settings, function).map(|()| ExitCode::SUCCESS),
         Command::Dead(command) => dead::run(&settings, command),
         Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),

@@ -4,6 +4,7 @@ mod cli;
 mod dead;
 mod key;
 mod project;
+mod query;
 mod rules;
 mod secrets;
 mod send;
