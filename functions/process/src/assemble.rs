@@ -10,15 +10,20 @@ use crate::{
     sources::{self, Source},
 };
 
-/// Puts a crash together from what its minidump and its other sources tell, and signs it. `payloads` is where the
-/// report's files are kept now. `last` sees the crash whole and changes it, before it is signed.
-pub(crate) fn crash_after(
+/// A crash that is not signed yet, and why it could not be read if nothing of it could.
+pub(crate) struct Assembled {
+    pub(crate) crash: Crash,
+    unreadable: Option<Unreadable>,
+}
+
+/// Puts a crash together from what its minidump and its other sources tell. `payloads` is where the report's files are
+/// kept now.
+pub(crate) fn assemble(
     report: Report,
     verdict: Option<Verdict>,
     sources: &[Source],
     payloads: Vec<StoredPayload>,
-    last: impl FnOnce(&mut Crash),
-) -> Crash {
+) -> Assembled {
     let (parsed, unreadable) = match verdict {
         Some(Verdict::Parsed(parsed)) => (Some(*parsed), None),
         Some(Verdict::Unreadable(unreadable)) => (None, Some(unreadable)),
@@ -31,10 +36,17 @@ pub(crate) fn crash_after(
         Err(fault) if !readable => Some(fault.unwrap_or_else(nothing)),
         _ => None,
     });
-    last(&mut crash);
-    crash.signature = sign(&crash, unreadable.as_ref());
-    crash.unreadable = unreadable.map(|unreadable| unreadable.message);
-    crash
+    Assembled { crash, unreadable }
+}
+
+impl Assembled {
+    /// Signs the crash, once it has all that it will have.
+    pub(crate) fn signed(self) -> Crash {
+        let Self { mut crash, unreadable } = self;
+        crash.signature = sign(&crash, unreadable.as_ref());
+        crash.unreadable = unreadable.map(|unreadable| unreadable.message);
+        crash
+    }
 }
 
 /// A crash that nobody changes.
@@ -45,7 +57,7 @@ pub(crate) fn crash(
     sources: &[Source],
     payloads: Vec<StoredPayload>,
 ) -> Crash {
-    crash_after(report, verdict, sources, payloads, |_| ())
+    assemble(report, verdict, sources, payloads).signed()
 }
 
 /// What a report is that holds nothing to read.

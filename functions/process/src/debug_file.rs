@@ -10,13 +10,14 @@ use std::{
 use epitaph_bucket::{Bucket, BucketError, Key};
 use epitaph_catalog::{Catalog, CatalogError, DebugFileRow, SymbolUpload, UploadState};
 use epitaph_crash_model::{Message, Timestamp, UPLOADED_FILE_VERSION, UploadedFile};
-use epitaph_symbolicate::{CacheKind, Converted, DiskCache, Store, StoredFile, SymbolError, Work, Worth};
+use epitaph_symbolicate::{CacheKind, Converted, Store, StoredFile, SymbolError, Work, Worth};
 use futures_util::TryStreamExt as _;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     converter::{self, Conversion, ConverterSettings},
     processor::{Refusal, in_full},
+    symbols::Shelf,
 };
 
 /// Debug files that are converted at once. One may take gigabytes.
@@ -42,7 +43,7 @@ pub(crate) struct DebugFiles {
     bucket: Bucket,
     catalog: Catalog,
     turns: Arc<Semaphore>,
-    store: Arc<OnceCell<(DiskCache, Store)>>,
+    shelf: Shelf,
 }
 
 /// A file that cannot be put together as it was announced.
@@ -54,9 +55,9 @@ enum Unlike {
 }
 
 impl DebugFiles {
-    pub(crate) fn new(settings: SymbolSettings, bucket: Bucket, catalog: Catalog) -> Self {
+    pub(crate) fn new(settings: Arc<SymbolSettings>, bucket: Bucket, catalog: Catalog, shelf: Shelf) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { settings: Arc::new(settings), bucket, catalog, turns, store: Arc::default() }
+        Self { settings, bucket, catalog, turns, shelf }
     }
 
     /// Converts the file that a message tells of, and publishes what comes of it. What comes again, also at the same time,
@@ -73,7 +74,7 @@ impl DebugFiles {
         }
         // Who waited here would hold a place that reports need.
         let _turn = self.turns.try_acquire().map_err(|_| Refusal::Busy)?;
-        let (disk, store) = self.store().await?;
+        let (disk, store) = self.shelf.store().await?;
         let work = disk.work()?;
         let path = work.path().join("file");
         match self.assemble(&uploaded, &path).await {
@@ -85,15 +86,6 @@ impl DebugFiles {
             Conversion::Refused(why) => self.refuse(&uploaded, why).await,
             Conversion::Converted(all) => self.publish(&uploaded, store, &path, &all).await,
         }
-    }
-
-    /// The store, opened when the first debug file comes.
-    async fn store(&self) -> Result<&(DiskCache, Store), Refusal> {
-        let open = async || {
-            let disk = DiskCache::open(&self.settings.folder, self.settings.cache)?;
-            Ok::<_, SymbolError>((disk.clone(), Store::new(self.bucket.clone(), disk)))
-        };
-        Ok(self.store.get_or_try_init(open).await?)
     }
 
     /// Puts the parts together, and sees that they are what was announced.

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     parsed::{Unreadable, Verdict},
-    parser::{COMMAND, Limits, STANDARD_INPUT, exit},
+    parser::{COMMAND, Limits, STANDARD_INPUT, SYMBOLS, exit},
 };
 
 /// The longest verdict, in bytes.
@@ -95,7 +95,7 @@ pub enum ParserError {
     Pipe(#[source] io::Error),
 }
 
-/// Parses a dump, a whole regular file, in a child process.
+/// Parses a dump, a whole regular file, in a child process; with the symbol caches in a folder, if there is one.
 ///
 /// A parser that is killed, stalls or talks nonsense is tried again; when that happened as often as the settings say,
 /// the dump is what is at fault, and the verdict says what happened. One that ran into its limit of memory or of
@@ -104,10 +104,14 @@ pub enum ParserError {
 ///
 /// # Errors
 /// When no parser could be run at all.
-pub async fn parse(settings: &ParserSettings, dump: &File) -> Result<Verdict, ParserError> {
+pub async fn parse(
+    settings: &ParserSettings,
+    dump: &File,
+    symbols: Option<&Path>,
+) -> Result<Verdict, ParserError> {
     let mut attempt = 1;
     loop {
-        match parse_once(settings, dump).await? {
+        match parse_once(settings, dump, symbols).await? {
             Ok(verdict) => return Ok(verdict),
             Err(Fault { told, certain }) if certain || attempt >= settings.attempts => {
                 let times = if attempt == 1 { String::new() } else { format!(", {attempt} times") };
@@ -136,8 +140,14 @@ impl From<Unreadable> for Fault {
 }
 
 /// One attempt: a verdict, or how the parser failed.
-async fn parse_once(settings: &ParserSettings, dump: &File) -> Result<Result<Verdict, Fault>, ParserError> {
+async fn parse_once(
+    settings: &ParserSettings,
+    dump: &File,
+    symbols: Option<&Path>,
+) -> Result<Result<Verdict, Fault>, ParserError> {
     let arguments = settings.arguments.iter().cloned().chain(settings.limits.arguments());
+    let symbols = symbols.into_iter().flat_map(|folder| [SYMBOLS.into(), folder.into()]);
+    let arguments = arguments.chain(symbols);
     let mut worker = Worker::start(&settings.program, arguments.chain([STANDARD_INPUT.into()]), dump)?;
     let ended = tokio::time::timeout(settings.wall, worker.finish()).await;
     let Ended { status, said, complaint } = match ended {

@@ -1,7 +1,7 @@
 //! From the queue to a crash.
 //!
 //! [`Processor::handle`] takes a message, parses its report in an isolated child ([`parse`], [`parser`]), puts the
-//! crash together and signs it, writes the crash's document to the bucket, and then records it in the catalog, exactly
+//! crash together, gives the frames of events their functions and lines ([`symbolicator`]) and signs it, writes the crash's document to the bucket, and then records it in the catalog, exactly
 //! once. A debug file that was uploaded is converted in a child as well ([`converter`]). A dump that cannot be read becomes an unreadable crash; a message that cannot be handled is dead; and when an
 //! engine is down, the message waits.
 
@@ -28,6 +28,8 @@ mod rules;
 pub mod sources;
 #[cfg(feature = "knative")]
 mod subscriber;
+pub mod symbolicator;
+mod symbols;
 mod texts;
 mod unreal;
 
@@ -53,6 +55,8 @@ pub fn child_main() -> Option<std::process::ExitCode> {
         Some(parser::worker_main())
     } else if command == converter::COMMAND {
         Some(converter::worker_main())
+    } else if command == symbolicator::COMMAND {
+        Some(symbolicator::worker_main())
     } else {
         None
     }

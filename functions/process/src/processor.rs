@@ -1,12 +1,12 @@
 //! The handler of messages: report in, crash out, exactly once.
 
-use std::{collections::BTreeMap, error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, CatalogError, Feedback, NewCrash, Recorded};
 use epitaph_crash_model::{
-    Content, Crash, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, REPORT_VERSION, Report, Role,
-    RuleOutcome, RuleVerdict, Timestamp,
+    Content, Crash, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, ProjectId, REPORT_VERSION,
+    Report, Role, RuleOutcome, RuleVerdict, Timestamp,
 };
 use epitaph_host::Metrics;
 use epitaph_queue::Outcome;
@@ -23,7 +23,8 @@ use crate::{
     parsed::Verdict,
     payloads::{self, FetchError},
     rules::{self, About, RuleCache, Word},
-    sources,
+    sources, symbolicator,
+    symbols::Shelf,
 };
 
 /// This function's name in metrics.
@@ -82,6 +83,7 @@ pub struct Processor {
     catalog: Catalog,
     parsers: Arc<Semaphore>,
     rules: Arc<RuleCache>,
+    shelf: Shelf,
     debug_files: DebugFiles,
     metrics: Metrics,
 }
@@ -100,13 +102,16 @@ impl Processor {
     /// A processor that keeps documents in `bucket` and records in `catalog`. Nothing is touched yet.
     pub fn new(settings: ProcessorSettings, bucket: Bucket, catalog: Catalog) -> Self {
         let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        let debug_files = DebugFiles::new(settings.symbols.clone(), bucket.clone(), catalog.clone());
+        let symbols = Arc::new(settings.symbols.clone());
+        let shelf = Shelf::new(Arc::clone(&symbols), bucket.clone(), catalog.clone());
+        let debug_files = DebugFiles::new(symbols, bucket.clone(), catalog.clone(), shelf.clone());
         Self {
             settings: Arc::new(settings),
             bucket,
             catalog,
             parsers,
             rules: Arc::default(),
+            shelf,
             debug_files,
             metrics: Metrics::new(),
         }
@@ -223,21 +228,19 @@ impl Processor {
         let rules = self.rules.current(&self.catalog).await?;
         let scrub = rules.scrub(project);
         // What reads a source computes for a while, and a fault of it must end neither the others nor the process.
+        let mut assembled = computed(move || assemble::assemble(told, verdict, &sources, Vec::new())).await?;
+        self.symbolicate(&mut assembled.crash).await?;
         let settings = Arc::clone(&self.settings);
-        let assemble = move || {
-            let mut told_before = (None, BTreeMap::new());
-            let crash = assemble::crash_after(told, verdict, &sources, Vec::new(), |crash| {
-                // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards, and rules
-                // ask about what was sent.
-                told_before =
-                    (epitaph_facts::user_of(crash, &settings.user_hash_secret), crash.annotations.clone());
-                epitaph_scrub::scrub(crash, &scrub);
-            });
-            (crash, told_before)
+        let sign = move || {
+            // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards, and rules ask
+            // about what was sent.
+            let crash = &mut assembled.crash;
+            let user = epitaph_facts::user_of(crash, &settings.user_hash_secret);
+            let annotations = crash.annotations.clone();
+            epitaph_scrub::scrub(crash, &scrub);
+            (assembled.signed(), user, annotations)
         };
-        let assembled = tokio::task::spawn_blocking(assemble).await;
-        let (mut crash, (user, annotations)) =
-            assembled.map_err(|error| Refusal::Dead(format!("the report ends its reader: {error}")))?;
+        let (mut crash, user, annotations) = computed(sign).await?;
         let mut fact = Fact { user, ..epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret) };
 
         let named = epitaph_rules::labels::user(&report.annotations).map(str::to_owned);
@@ -360,13 +363,51 @@ impl Processor {
         match fetched {
             Ok(file) => {
                 let digest = payloads::digest(Arc::clone(&file)).await?;
-                let verdict = isolation::parse(&self.settings.parser, &file).await?;
-                Ok((Some(verdict), Some(digest)))
+                let verdict = isolation::parse(&self.settings.parser, &file, None).await?;
+                Ok((Some(self.with_symbols(report.project, &file, verdict).await?), Some(digest)))
             }
             Err(FetchError::Unreadable(unreadable)) => Ok((Some(Verdict::Unreadable(unreadable)), None)),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The verdict on a dump once more, with the symbols that its modules have. If reading it with them fails, it is the
+    /// one before: a crash without lines is better than none.
+    async fn with_symbols(
+        &self,
+        project: ProjectId,
+        dump: &File,
+        without: Verdict,
+    ) -> Result<Verdict, Refusal> {
+        let Verdict::Parsed(parsed) = &without else { return Ok(without) };
+        let ids = parsed.modules.iter().filter_map(|module| module.debug_id.clone()).collect();
+        let Some(symbols) = self.shelf.gather(project, ids).await? else { return Ok(without) };
+        match isolation::parse(&self.settings.parser, dump, Some(symbols.folder())).await? {
+            with @ Verdict::Parsed(_) => Ok(with),
+            Verdict::Unreadable(unreadable) => {
+                tracing::warn!(%project, why = unreadable.message, "a dump cannot be read with its symbols");
+                Ok(without)
+            }
+        }
+    }
+
+    /// Gives the frames of events their functions and lines, from the symbols that are here.
+    async fn symbolicate(&self, crash: &mut Crash) -> Result<(), Refusal> {
+        let ids: BTreeSet<String> = symbolicator::debug_ids(crash).map(str::to_owned).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let Some(symbols) = self.shelf.gather(crash.project, ids).await? else { return Ok(()) };
+        let permit = self.parsers.acquire().await;
+        let _permit = permit.map_err(|_| Refusal::Later("the processor is shutting down".to_owned()))?;
+        Ok(symbolicator::symbolicate(&self.settings.parser, symbols.folder(), crash).await?)
+    }
+}
+
+/// What a computation gives that takes a while. One that ends its thread would do so again.
+async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::Dead(format!("the report ends its reader: {error}")))
 }
 
 /// The report in a message, if it is one that this code reads and is about what the message says.

@@ -11,12 +11,14 @@ mod common;
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use bytes::Bytes;
-use common::house::House;
+use common::{
+    debug_files::{digest, message, uploaded},
+    house::House,
+};
 use epitaph_bucket::Key;
 use epitaph_catalog::{SymbolUpload, UploadState};
-use epitaph_crash_model::{Message, MessageKind, ProjectId, Timestamp, UPLOADED_FILE_VERSION, UploadedFile};
+use epitaph_crash_model::{ProjectId, UPLOADED_FILE_VERSION, UploadedFile};
 use epitaph_queue::Outcome;
-use epitaph_secrets::Purpose;
 use epitaph_symbolicate::{DebugId, DiskCache, Freshness, Store};
 use tokio::task::spawn_blocking;
 
@@ -29,37 +31,6 @@ fn sym() -> Vec<u8> {
          STACK CFI INIT 10 20 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"
     )
     .into_bytes()
-}
-
-fn digest<D: sha2::Digest>(name: &str, content: &[u8]) -> String {
-    let digits: String = D::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{name}:{digits}")
-}
-
-/// Puts the content into the bucket in parts, and tells of it.
-async fn uploaded(house: &House, content: &[u8]) -> UploadedFile {
-    let mut parts = Vec::new();
-    for (index, part) in content.chunks(50).enumerate() {
-        let key = Key::symbol_part(PROJECT, "an upload", &index.to_string());
-        house.bucket.put(&key, Bytes::copy_from_slice(part)).await.unwrap();
-        parts.push(key.to_string());
-    }
-    UploadedFile {
-        version: UPLOADED_FILE_VERSION,
-        project: PROJECT,
-        digest: digest::<sha2::Sha256>("sha256", content),
-        name: "game.sym".to_owned(),
-        size: content.len() as u64,
-        release: Some("1.0".to_owned()),
-        parts,
-    }
-}
-
-fn message(house: &House, uploaded: &UploadedFile) -> Message {
-    let (kind, now) = (MessageKind::DebugFile, Timestamp::now());
-    let mut message = Message::new(kind, PROJECT, uploaded.digest.clone(), now, uploaded).unwrap();
-    house.secret.derive(Purpose::Message).sign_message(&mut message);
-    message
 }
 
 async fn handled(house: &House, uploaded: &UploadedFile) -> SymbolUpload {

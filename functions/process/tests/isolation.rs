@@ -99,7 +99,7 @@ async fn a_parser_that_nobody_waits_for_any_more_is_killed_with_its_children() {
     let settings = script(HOLDS_A_PIPE, &pipe.path);
     let dump = file(b"");
     tokio::select! {
-        verdict = parse(&settings, &dump) => panic!("{verdict:?}"),
+        verdict = parse(&settings, &dump, None) => panic!("{verdict:?}"),
         held = timeout(PATIENCE, pipe.held) => held.expect("the parser runs").unwrap(),
     }
     timeout(PATIENCE, pipe.let_go).await.expect("no process of the parser's is left").unwrap();
@@ -154,10 +154,10 @@ async fn a_parser_finds_no_environment() {
 
 #[tokio::test]
 async fn a_parser_that_cannot_be_run_is_no_fault_of_the_dump() {
-    let missing = parse(&ParserSettings::of("/no/such/program"), &file(b"")).await;
+    let missing = parse(&ParserSettings::of("/no/such/program"), &file(b""), None).await;
     assert!(matches!(missing, Err(ParserError::Start { .. })), "{missing:?}");
 
     let other = ParserSettings { arguments: vec![COMMAND.into(), "--unknown".into()], ..parser() };
-    let other = parse(&other, &file(b"")).await;
+    let other = parse(&other, &file(b""), None).await;
     assert!(matches!(other, Err(ParserError::Unfit { .. })), "{other:?}");
 }

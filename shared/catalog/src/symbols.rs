@@ -256,6 +256,28 @@ impl Catalog {
         self.all(question.bind(bounded(limit))).await?.iter().map(read_file).collect()
     }
 
+    /// Which of these debug ids have a debug file.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`].
+    pub async fn known_debug_ids(
+        &self,
+        project: ProjectId,
+        debug_ids: &[String],
+    ) -> Result<Vec<String>, CatalogError> {
+        let mut known = Vec::new();
+        for some in debug_ids.chunks(AT_ONCE) {
+            let mut question = sqlx::query(AssertSqlSafe(known_among(some.len()))).bind(project.as_i64());
+            for id in some {
+                question = question.bind(row::text(id));
+            }
+            for row in &self.all(question).await? {
+                known.push(row.try_get("debug_id")?);
+            }
+        }
+        Ok(known)
+    }
+
     /// Notes that debug ids were used, where that was not noted since `before`.
     ///
     /// # Errors
@@ -339,6 +361,13 @@ impl Catalog {
         transaction.commit().await?;
         Ok(is_last)
     }
+}
+
+pub(crate) fn known_among(count: usize) -> String {
+    format!(
+        "SELECT DISTINCT debug_id FROM debug_files WHERE project = $1 AND debug_id IN ({})",
+        placeholders(2, count)
+    )
 }
 
 fn read_upload(row: &AnyRow) -> Result<SymbolUpload, CatalogError> {

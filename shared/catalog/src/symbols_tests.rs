@@ -71,6 +71,11 @@ async fn debug_files_are_found_by_their_ids_and_listed_latest_first(engine: Engi
     assert_eq!(catalog.debug_files(PROJECT, None, 9).await.unwrap(), files);
     let second = Some((files[1].uploaded_at, files[1].debug_id.as_str(), files[1].sha256.as_str()));
     assert_eq!(catalog.debug_files(PROJECT, second, 1).await.unwrap(), files[2..3]);
+    let asked: Vec<String> = (0..1200).map(|number| format!("A{number}")).collect();
+    let mut known = catalog.known_debug_ids(PROJECT, &asked).await.unwrap();
+    known.sort();
+    assert_eq!(known, ["A0", "A1"]);
+    assert!(catalog.known_debug_ids(other, &asked).await.unwrap().is_empty());
     assert_eq!(catalog.debug_files_of(other, "A1").await.unwrap(), []);
     assert_eq!(catalog.debug_files_of_code(other, "5ab380779000").await.unwrap(), []);
     assert_eq!(catalog.debug_files(other, None, 9).await.unwrap(), []);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError,
 };
 
@@ -33,12 +33,21 @@ pub(crate) fn close_the_doors_but_of(folder: &Path) {
     let _ = close_but_of(folder);
 }
 
+/// As [`close_the_doors`], but for the files in one folder, which it may read.
+pub(crate) fn close_the_doors_but_to_read(folder: &Path) {
+    let _ = close_but(folder, AccessFs::ReadFile | AccessFs::ReadDir);
+}
+
 fn close_but_of(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let files = AccessFs::ReadFile
         | AccessFs::WriteFile
         | AccessFs::Truncate
         | AccessFs::MakeReg
         | AccessFs::RemoveFile;
+    close_but(folder, files)
+}
+
+fn close_but(folder: &Path, files: BitFlags<AccessFs>) -> Result<(), Box<dyn std::error::Error>> {
     all_doors()?.add_rule(PathBeneath::new(PathFd::new(folder)?, files))?.restrict_self()?;
     Ok(())
 }
@@ -46,6 +55,8 @@ fn close_but_of(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(test)]
 mod tests {
     use std::{fs, net, thread};
+
+    use landlock::AccessFs;
 
     #[test]
     fn a_confined_thread_opens_no_file_and_no_connection() {
@@ -77,5 +88,23 @@ mod tests {
         let supported =
             fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
         assert!(written_elsewhere.is_err() || !supported);
+    }
+
+    #[test]
+    fn a_thread_that_may_read_a_folder_changes_nothing_in_it() {
+        let inside = tempfile::tempdir().unwrap();
+        let kept = inside.path().join("cache");
+        fs::write(&kept, b"whole").unwrap();
+        let folder = inside.path().to_owned();
+        let confined = thread::spawn(move || {
+            super::close_but(&folder, AccessFs::ReadFile | AccessFs::ReadDir).unwrap();
+            let listed = fs::read_dir(&folder).unwrap().count();
+            (listed, fs::read(&kept).unwrap(), fs::write(&kept, b"other").is_err())
+        });
+        let (listed, read, not_written) = confined.join().unwrap();
+        assert_eq!((listed, read.as_slice()), (1, b"whole".as_slice()));
+        let supported =
+            fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
+        assert!(not_written || !supported);
     }
 }

@@ -1,12 +1,12 @@
 //! The parser of hostile payloads: what runs in the child process. It is started with the path of one dump (or
-//! the dump as its standard input), limits itself before it looks at it, writes a [`Verdict`] as JSON to its standard output, and ends.
+//! the dump as its standard input) and perhaps of a folder of symbol caches, limits itself before it looks at them,
+//! writes a [`Verdict`] as JSON to its standard output, and ends.
 
 mod annotations;
 mod bounds;
 pub(crate) mod confine;
 mod convert;
 mod limits;
-mod symbols;
 mod verdict;
 
 use std::{
@@ -21,6 +21,9 @@ use crate::parsed::Verdict;
 
 /// The argument that makes a program of ours the parser.
 pub const COMMAND: &str = "parse-minidump";
+
+/// The argument before a folder of symbol caches.
+pub(crate) const SYMBOLS: &str = "--symbols";
 
 /// The path of a dump that is the worker's standard input.
 pub(crate) const STANDARD_INPUT: &str = "/dev/stdin";
@@ -42,14 +45,14 @@ pub fn worker_main() -> ExitCode {
     // The default message names source files, and ends on a crash page.
     std::panic::set_hook(Box::new(|panic| eprintln!("{}", panic.payload_as_str().unwrap_or("panicked"))));
     let arguments = std::env::args_os().skip_while(|argument| argument != COMMAND).skip(1);
-    let (limits, dump) = match read_arguments(arguments) {
+    let job = match read_arguments(arguments) {
         Ok(job) => job,
         Err(message) => {
             eprintln!("{message}");
             return ExitCode::from(exit::USAGE);
         }
     };
-    match run(&limits, &dump) {
+    match job.run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("{error}");
@@ -58,26 +61,40 @@ pub fn worker_main() -> ExitCode {
     }
 }
 
-fn run(limits: &Limits, dump: &std::path::Path) -> io::Result<u8> {
-    limits.apply()?;
-    let verdict = verdict::of(dump)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer(&mut out, &verdict)?;
-    out.flush()?;
-    Ok(match verdict {
-        Verdict::Parsed(_) => exit::PARSED,
-        Verdict::Unreadable(_) => exit::UNREADABLE,
-    })
+/// What is to be parsed.
+#[derive(Debug, PartialEq, Eq)]
+struct Job {
+    limits: Limits,
+    symbols: Option<PathBuf>,
+    dump: PathBuf,
 }
 
-/// `--data-bytes N --cpu-seconds N PATH`, as [`Limits::arguments`] writes them.
-fn read_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(Limits, PathBuf), String> {
+impl Job {
+    fn run(&self) -> io::Result<u8> {
+        self.limits.apply()?;
+        let verdict = verdict::of(&self.dump, self.symbols.as_deref())?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        serde_json::to_writer(&mut out, &verdict)?;
+        out.flush()?;
+        Ok(match verdict {
+            Verdict::Parsed(_) => exit::PARSED,
+            Verdict::Unreadable(_) => exit::UNREADABLE,
+        })
+    }
+}
+
+/// `--data-bytes N --cpu-seconds N --symbols FOLDER PATH`, of which only the last must be there.
+fn read_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Job, String> {
     let mut limits = Limits::default();
-    let mut dump = None;
+    let (mut dump, mut symbols) = (None, None);
     while let Some(argument) = arguments.next() {
         let limit = match argument.to_str() {
             Some("--data-bytes") => &mut limits.data_bytes,
             Some("--cpu-seconds") => &mut limits.cpu_seconds,
+            Some(SYMBOLS) => {
+                symbols = Some(arguments.next().ok_or("--symbols wants a folder")?.into());
+                continue;
+            }
             _ if dump.is_none() => {
                 dump = Some(PathBuf::from(argument));
                 continue;
@@ -87,7 +104,7 @@ fn read_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(Limi
         let value = arguments.next().and_then(|value| value.to_str()?.parse().ok());
         *limit = value.ok_or_else(|| format!("{argument:?} wants a number"))?;
     }
-    Ok((limits, dump.ok_or("expected the path of a dump")?))
+    Ok(Job { limits, symbols, dump: dump.ok_or("expected the path of a dump")? })
 }
 
 #[cfg(test)]
@@ -97,8 +114,12 @@ mod tests {
     #[test]
     fn the_worker_reads_the_arguments_that_are_written_for_it() {
         let limits = Limits { data_bytes: 1 << 20, cpu_seconds: 3 };
-        let arguments = limits.arguments().into_iter().chain(["/tmp/a dump".into()]);
-        assert_eq!(read_arguments(arguments), Ok((limits, PathBuf::from("/tmp/a dump"))));
+        let (dump, folder) = (PathBuf::from("/tmp/a dump"), PathBuf::from("/tmp/symbols"));
+        let arguments = || limits.arguments().into_iter().chain([dump.clone().into()]);
+        assert_eq!(read_arguments(arguments()), Ok(Job { limits, symbols: None, dump: dump.clone() }));
+        let with_symbols = [SYMBOLS.into(), folder.clone().into()].into_iter().chain(arguments());
+        let expected = Job { limits, symbols: Some(folder), dump: dump.clone() };
+        assert_eq!(read_arguments(with_symbols), Ok(expected));
     }
 
     #[test]
@@ -112,5 +133,6 @@ mod tests {
                 .unwrap_err()
                 .contains("a number")
         );
+        assert!(read_arguments([SYMBOLS.into()].into_iter()).unwrap_err().contains("a folder"));
     }
 }

@@ -8,27 +8,37 @@ use std::{
 };
 
 use epitaph_crash_model::{Address, System, Timestamp};
+use epitaph_symbolicate::Provider;
 use minidump::{Error, Minidump, MmapMinidump, system_info::Os};
 use minidump_processor::{AdjustedAddress, ProcessError, ProcessState, ProcessorOptions};
 
-use super::{annotations, bounds, convert, symbols::NoSymbols};
+use super::{annotations, bounds, convert};
 use crate::parsed::{Parsed, Unreadable, Verdict};
 
 /// How a minidump begins, by the byte order of the machine that wrote it.
 const MAGICS: [&[u8]; 2] = [b"MDMP", b"PMDM"];
 
-/// Reads a dump.
+/// Reads a dump, with the symbol caches in a folder if there is one.
 ///
 /// # Errors
 /// When the file cannot be read, or the machine lacks something: nothing that the dump is to blame for.
-pub(super) fn of(dump: &Path) -> io::Result<Verdict> {
+pub(super) fn of(dump: &Path, symbols: Option<&Path>) -> io::Result<Verdict> {
     let mut start = [0; 4];
     let length = File::open(dump)?.read(&mut start)?;
     let parsed = match Minidump::read_path(dump) {
         Ok(dump) => {
             // Nothing but the header has been looked at so far.
-            super::confine::close_the_doors();
-            parse(&dump)?
+            let symbols = match symbols {
+                Some(folder) => {
+                    super::confine::close_the_doors_but_to_read(folder);
+                    Provider::open(folder).map_err(io::Error::other)?
+                }
+                None => {
+                    super::confine::close_the_doors();
+                    Provider::new()
+                }
+            };
+            parse(&dump, &symbols)?
         }
         Err(error @ (Error::FileNotFound | Error::IoError)) if length > 0 => {
             return Err(io::Error::other(error));
@@ -41,12 +51,11 @@ pub(super) fn of(dump: &Path) -> io::Result<Verdict> {
     })
 }
 
-fn parse(dump: &MmapMinidump) -> io::Result<Result<Parsed, ProcessError>> {
+fn parse(dump: &MmapMinidump, symbols: &Provider) -> io::Result<Result<Parsed, ProcessError>> {
     // The processor's interface is async for the sake of symbols that are fetched; nothing here waits.
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let options = ProcessorOptions::stable_basic();
-    let state =
-        runtime.block_on(minidump_processor::process_minidump_with_options(dump, &NoSymbols, options));
+    let state = runtime.block_on(minidump_processor::process_minidump_with_options(dump, symbols, options));
     Ok(state.map(|state| parsed(dump, &state)))
 }
 

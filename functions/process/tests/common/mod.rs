@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod debug_files;
 pub(crate) mod house;
 
 use std::{
@@ -26,7 +27,7 @@ pub(crate) fn file(bytes: &[u8]) -> File {
 
 /// The verdict on these bytes under these settings.
 pub(crate) async fn verdict_under(settings: &ParserSettings, bytes: &[u8]) -> Verdict {
-    parse(settings, &file(bytes)).await.unwrap()
+    parse(settings, &file(bytes), None).await.unwrap()
 }
 
 /// The verdict on these bytes under the usual settings.
