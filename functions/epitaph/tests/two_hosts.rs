@@ -145,7 +145,7 @@ impl Relay {
 
 /// Games post at a collector on the edge until they are told to stop. Gives what was answered.
 async fn edge(directory: std::path::PathBuf, sink: String, stop: Arc<AtomicBool>) -> Vec<CrashId> {
-    let collector = collector(&context(&directory, sink, "report"));
+    let collector = collector(&context(&directory, &sink, "report"));
     let mut games = JoinSet::new();
     for game in 0..GAMES {
         let (address, stop) = (collector.address, Arc::clone(&stop));
@@ -200,6 +200,7 @@ fn whatever_becomes_of_the_link_every_answered_report_is_recorded_once() {
         let stop = Arc::clone(&stop);
         move || edge(directory, sink, stop)
     });
+    #[expect(clippy::disallowed_methods, reason = "how long a link is down is what is tested")]
     let pause = |seconds: f64| thread::sleep(Duration::from_secs_f64(seconds));
     pause(1.0);
     hosts.link("down");

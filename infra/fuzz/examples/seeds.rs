@@ -78,9 +78,8 @@ fn multipart() -> Vec<Seed> {
         ),
         (
             "nested",
-            format!(
-                "b\n--b\r\nContent-Disposition: form-data; name=n\r\nContent-Type: multipart/form-data; boundary=c\r\n\r\n--c\r\n\r\n--c--\r\n--b--"
-            ),
+            "b\n--b\r\nContent-Disposition: form-data; name=n\r\nContent-Type: multipart/form-data; boundary=c\r\n\r\n--c\r\n\r\n--c--\r\n--b--"
+                .to_owned(),
         ),
         ("no-head", "b\n--b\r\n\r\n".to_owned()),
     ];

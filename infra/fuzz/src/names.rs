@@ -79,7 +79,7 @@ pub fn extra(data: &[u8]) {
             match value {
                 serde_json::Value::String(text) => assert_eq!(told, text),
                 other => {
-                    assert!(serde_json::from_str::<serde_json::Value>(told).is_ok_and(|told| told == *other))
+                    assert!(serde_json::from_str::<serde_json::Value>(told).is_ok_and(|told| told == *other));
                 }
             }
         }

@@ -370,9 +370,9 @@ async fn drop_one(
 /// Makes all changes, or none.
 async fn end(transaction: Transaction, changed: bool) -> Result<bool, CatalogError> {
     if changed {
-        transaction.commit().await?
+        transaction.commit().await?;
     } else {
-        transaction.rollback().await?
+        transaction.rollback().await?;
     }
     Ok(changed)
 }

@@ -1,5 +1,5 @@
 //! Sending to a broker, as it is and as it should not be.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up should fail")]
 
 use std::{
     collections::BTreeMap,

@@ -59,12 +59,12 @@ impl Served {
 }
 
 /// What a function is told, with its engines below this directory.
-pub(crate) fn context(directory: &Path, sink: String, name: &'static str) -> Context {
+pub(crate) fn context(directory: &Path, sink: &str, name: &'static str) -> Context {
     let path = directory.display();
     let settings = Settings::read(Role::Function(name), |variable| {
         Some(match variable {
             "K_SERVICE" => name.to_owned(),
-            "K_SINK" => sink.clone(),
+            "K_SINK" => sink.to_owned(),
             "EPITAPH_SECRET" => SECRET.to_owned(),
             "EPITAPH_DATA" => format!("{path}/data"),
             "EPITAPH_BUCKET" => format!("file://{path}/bucket"),
@@ -94,7 +94,7 @@ impl House {
     }
 
     fn context(&self, name: &'static str) -> Context {
-        context(self.directory.path(), self.broker.url(), name)
+        context(self.directory.path(), &self.broker.url(), name)
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -40,7 +40,7 @@ impl SqsSettings {
             _ => None,
         };
         let endpoint = endpoint.unwrap_or_else(|| origin(url));
-        let roots = epitaph_tls::amazons_roots(&endpoint, &get);
+        let roots = epitaph_tls::amazons_roots(&endpoint, get);
         Self { url: url.to_owned(), endpoint, region, credentials, roots }
     }
 }
