@@ -17,7 +17,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const FLAGS: &str = "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" \
                      -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs";
 /// Functions that are not collectors, and are measured too.
-const WORKERS: [&str; 3] = ["process", "maintain", "dashboard"];
+const WORKERS: [&str; 4] = ["process", "maintain", "dashboard", "symbols"];
 const BARE: [&str; 2] = ["bare-hyper", "bare-durable"];
 
 /// Builds all programs, package by package, since building several at once would unite their features.

@@ -34,7 +34,8 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ("EPITAPH_MIN_FREE_DISK", "1M"),
 ];
 /// Functions that are no collectors, and whether they need a catalog that is there already.
-const OTHERS: [(&str, bool); 3] = [("process", true), ("maintain", false), ("dashboard", true)];
+const OTHERS: [(&str, bool); 4] =
+    [("process", true), ("maintain", false), ("dashboard", true), ("symbols", true)];
 
 /// What is started.
 pub(super) struct Subject {
