@@ -17,6 +17,7 @@ mod period;
 mod session;
 mod shares;
 mod shown;
+mod symbols;
 mod texts;
 mod visitor;
 
@@ -35,11 +36,13 @@ use epitaph_facts::Facts;
 use epitaph_rules::Rules;
 use epitaph_secrets::Secret;
 
+pub use crate::symbols::SymbolSettings;
 use crate::{
     assets::Assets,
     fault::Fault,
     hosts::Hosts,
     session::Sessions,
+    symbols::Shelf,
     visitor::{Theme, Visitor},
 };
 
@@ -62,6 +65,8 @@ pub struct DashboardSettings {
     /// The largest answer that gets through to the client, in bytes, where there is such a limit: a file above it is
     /// downloaded from the bucket itself.
     pub largest_answer: Option<u64>,
+    /// Where symbols are kept on this machine.
+    pub symbols: SymbolSettings,
 }
 
 /// What all requests share. Cheap to clone.
@@ -75,6 +80,7 @@ struct Inner {
     ingest: Secret,
     largest_answer: Option<u64>,
     assets: Assets,
+    shelf: Shelf,
     facts: Facts,
 }
 
@@ -89,6 +95,7 @@ impl Dashboard {
             ingest: settings.ingest,
             largest_answer: settings.largest_answer,
             assets: Assets::new(),
+            shelf: Shelf::new(settings.symbols),
             public_url,
             facts,
         }))
@@ -104,6 +111,10 @@ impl Dashboard {
 
     pub(crate) fn assets(&self) -> &Assets {
         &self.0.assets
+    }
+
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.0.shelf
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

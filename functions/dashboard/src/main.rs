@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use epitaph_bucket::{Bucket, BucketError};
 use epitaph_catalog::{Catalog, CatalogError};
-use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_dashboard::{Dashboard, DashboardSettings, SymbolSettings, router};
 use epitaph_facts::Facts;
 use epitaph_host::{Context, Platform, SecretFileError};
 use epitaph_secrets::Purpose;
@@ -37,6 +37,7 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
     let catalog = Catalog::open(&settings.catalog).map_err(OpenError::Catalog)?;
     let bucket = Bucket::open(&settings.bucket, settings.min_free_disk).map_err(OpenError::Bucket)?;
     let scratch = settings.scratch().join("dashboard");
+    let symbols = SymbolSettings { folder: settings.symbol_folder(), cache: settings.symbols.cache };
     let settings = DashboardSettings {
         public_url: settings.public_url,
         allowed_hosts: settings.hosts,
@@ -44,6 +45,7 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
         session: root.derive(Purpose::Session),
         ingest: secrets.ingest,
         largest_answer: (settings.platform == Platform::Lambda).then_some(LAMBDA_ANSWER),
+        symbols,
     };
     Ok(Dashboard::new(settings, Facts::new(catalog, bucket, scratch)))
 }

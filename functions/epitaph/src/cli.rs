@@ -90,7 +90,8 @@ pub(crate) enum SymbolsCommand {
     /// Upload every debug file under some paths, also those in zips. What the server has is passed over; a run that broke
     /// off goes on where it stopped. The token is EPITAPH_UPLOAD_TOKEN, or else EPITAPH_TOKEN.
     Upload(SymbolUploadArguments),
-    /// Say which modules of a minidump have symbols on the server. Fails if one of the game's own has no lines.
+    /// Say which modules of a minidump, or of a release, have symbols on the server. Fails if one of the game's own has no
+    /// lines.
     Check(SymbolCheckArguments),
 }
 
@@ -130,8 +131,9 @@ pub(crate) struct SymbolUploadArguments {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SymbolCheckArguments {
-    /// A minidump.
-    pub(crate) dump: PathBuf,
+    /// A minidump; or a release, as `symbols upload --release` was told it.
+    #[arg(value_name = "DUMP|RELEASE")]
+    pub(crate) subject: PathBuf,
     #[command(flatten)]
     pub(crate) server: SymbolServer,
 }

@@ -13,7 +13,7 @@ use axum::{
 };
 use epitaph_catalog::Catalog;
 use epitaph_crash_model::ProjectId;
-use epitaph_dashboard::{Dashboard, DashboardSettings};
+use epitaph_dashboard::{Dashboard, DashboardSettings, SymbolSettings};
 use epitaph_facts::Facts;
 use epitaph_host::{
     Context, HttpSettings, Metrics, Secrets, Settings, Signals, Token, bind, serve, telemetry,
@@ -72,6 +72,10 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
             session: house.root()?.derive(Purpose::Session),
             ingest: house.secrets.ingest.clone(),
             largest_answer: None,
+            symbols: SymbolSettings {
+                folder: house.settings.symbol_folder(),
+                cache: house.settings.symbols.cache,
+            },
         },
         facts,
     );

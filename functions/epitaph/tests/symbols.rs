@@ -332,6 +332,35 @@ async fn a_build_whose_modules_lack_symbols_fails_its_check() {
 }
 
 #[tokio::test]
+async fn a_release_whose_files_lack_lines_fails_its_check() {
+    let (house, folder) = (House::new(), tempfile::tempdir().unwrap());
+    let server = house.serve();
+    let token = Tokens::of(&house, &server, "1").upload;
+    let check = |release: &str| {
+        let arguments = ["symbols", "check", release, "--project", "1", "--server", &server.url];
+        house.command(&arguments).env("EPITAPH_UPLOAD_TOKEN", &token).output().unwrap()
+    };
+    let upload = |name: &str, content: &str, release: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        let uploaded = upload(&house, &server, &token, &["--release", release, path.to_str().unwrap()]);
+        assert!(uploaded.status.success(), "{}", said(&uploaded));
+    };
+    upload("game.sym", &sym(ID, "main"), "2.0");
+    let exports =
+        "MODULE Linux x86_64 5A9832E5287241C1838ED98914E9B7FF1 engine.so\nPUBLIC 1000 0 engine_start\n";
+    upload("engine.sym", exports, "2.1");
+    let (good, poor, unknown) = (check("2.0"), check("2.1"), check("2.2"));
+    assert!(good.status.success() && said(&good).contains(ID), "{}", said(&good));
+    assert!(!poor.status.success() && said(&poor).contains("engine.so"), "{}", said(&poor));
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("nothing was uploaded"),
+        "{}",
+        said(&unknown)
+    );
+}
+
+#[tokio::test]
 async fn sentry_cli_uploads_as_it_is() {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return;

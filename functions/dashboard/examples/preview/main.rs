@@ -9,7 +9,7 @@ use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
 use epitaph_catalog::{Catalog, NewCrash};
 use epitaph_crash_model::{Crash, Timestamp};
-use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_dashboard::{Dashboard, DashboardSettings, SymbolSettings, router};
 use epitaph_facts::Facts;
 use epitaph_secrets::{Purpose, RootSecret};
 
@@ -48,6 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         session: root.derive(Purpose::Session),
         ingest: root.derive(Purpose::Ingest),
         largest_answer: None,
+        symbols: SymbolSettings { folder: directory.path().join("symbols"), cache: 1 << 30 },
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("open http://{}/login?token=only-for-looking", listener.local_addr()?);

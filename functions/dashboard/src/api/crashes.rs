@@ -226,7 +226,8 @@ pub(super) async fn one(
     Path((project, crash)): Path<(String, String)>,
 ) -> Result<Json<Answer>, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let found = dashboard.find(project, &crash).await?;
+    let mut found = dashboard.find(project, &crash).await?;
+    dashboard.symbolicate_found(&mut found).await?;
     let aliases = dashboard.catalog().aliases(project, found.row.fact.crash_id).await?;
     Ok(Json(Answer { aliases, ..Answer::from(found) }))
 }

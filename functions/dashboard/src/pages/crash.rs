@@ -17,12 +17,14 @@ use crate::{
     document::Found,
     fault::Fault,
     shown::{Title, full_time, length, line, number, passage, size},
+    symbols::Coverage,
     texts::Texts,
     visitor::Visitor,
 };
 
 const MOST_MODULES: usize = 1_000;
 const LONGEST_VALUE: usize = 2_000;
+const MOST_MISSING: usize = 6;
 const MOST_STEPS: usize = 100;
 const MOST_NOTES: usize = 50;
 const MOST_PARTS: usize = 20;
@@ -42,6 +44,7 @@ struct CrashView<'a> {
     issue: i64,
     issue_href: String,
     issues_href: String,
+    symbols_href: String,
     json_href: String,
     unreadable: Option<String>,
     /// Whether other crashes of the issue have the details that this one has not.
@@ -62,6 +65,8 @@ struct CrashView<'a> {
     crashing: Option<ThreadView>,
     threads: Vec<ThreadView>,
     threads_cut: Option<String>,
+    /// Which modules have no symbols, or that they are still on their way.
+    unsymbolicated: Option<String>,
     modules: Vec<ModuleView>,
     modules_count: String,
     annotations: Vec<Pair>,
@@ -84,6 +89,8 @@ struct ModuleView {
     version: String,
     addresses: String,
     debug_id: String,
+    /// Whether it has symbols, where it can have any.
+    symbols: Option<bool>,
 }
 
 struct FactView {
@@ -113,7 +120,8 @@ pub(crate) async fn show(
     Path((project, crash)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "issues").await?;
-    let found = dashboard.find(project.id, &crash).await?;
+    let mut found = dashboard.find(project.id, &crash).await?;
+    let coverage = dashboard.symbolicate_found(&mut found).await?;
     let id = found.row.fact.crash_id;
     let (t, row, document) = (page.t, &found.row, found.document.as_ref());
     let fact = &row.fact;
@@ -136,6 +144,7 @@ pub(crate) async fn show(
         issue: row.issue.0,
         issue_href: format!("{address}/issues/{}", row.issue),
         issues_href: format!("{address}/issues"),
+        symbols_href: format!("{address}/symbols"),
         unreadable: document.and_then(|crash| crash.unreadable.as_deref()).map(line),
         incomplete: document.is_none().then(|| match &row.counted_by {
             Some(rule) => (t.only_counted)(&line(rule)),
@@ -160,7 +169,8 @@ pub(crate) async fn show(
         crashing: threads.crashing,
         threads: threads.others,
         threads_cut: (threads.left_out > 0).then(|| (t.threads_left_out)(threads.left_out)),
-        modules: document.map(modules).unwrap_or_default(),
+        unsymbolicated: unsymbolicated(&coverage, t),
+        modules: document.map(|crash| modules(crash, &coverage)).unwrap_or_default(),
         modules_count: number(document.map_or(0, |crash| crash.modules.len()) as u64),
         annotations: document.map(|crash| told::pairs(&crash.annotations)).unwrap_or_default(),
         annotations_count: number(document.map_or(0, |crash| crash.annotations.len()) as u64),
@@ -200,13 +210,24 @@ fn notes(crash: &Crash, t: &Texts) -> Vec<NoteView> {
     crash.notes.iter().take(MOST_NOTES).map(view).collect()
 }
 
-fn modules(crash: &Crash) -> Vec<ModuleView> {
+/// What a reader of the stack should know of its symbols.
+fn unsymbolicated(coverage: &Coverage, t: &Texts) -> Option<String> {
+    if coverage.is_late {
+        return Some(t.symbols.on_their_way.to_owned());
+    }
+    let names: Vec<_> = coverage.missing.iter().take(MOST_MISSING).map(|name| line(name)).collect();
+    let more = coverage.missing.len() - names.len();
+    (!names.is_empty()).then(|| (t.symbols.missing_for)(&names.join(", "), more))
+}
+
+fn modules(crash: &Crash, coverage: &Coverage) -> Vec<ModuleView> {
     let view = |module: &epitaph_crash_model::Module| ModuleView {
         name: line(&module.name),
         path: line(&module.code_file),
         version: module.version.as_deref().map(line).unwrap_or_default(),
         addresses: format!("{}–{}", module.base, Address(module.base.0.saturating_add(module.size))),
         debug_id: module.debug_id.as_deref().map(line).unwrap_or_default(),
+        symbols: coverage.has(module.debug_id.as_deref()),
     };
     crash.modules.iter().take(MOST_MODULES).map(view).collect()
 }

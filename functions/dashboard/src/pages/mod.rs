@@ -13,6 +13,7 @@ mod overview;
 mod place;
 mod search;
 mod stack;
+mod symbols;
 mod told;
 
 use askama::Template;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Dashboard> {
         .route("/projects/{project}/crashes/{crash}", get(crash::show))
         .route("/projects/{project}/compare", get(compare::show))
         .route("/help/search", get(help::show))
+        .route("/projects/{project}/symbols", get(symbols::show))
         .route("/projects/{project}/connect", get(connect::show))
         .route("/search", get(search::find))
         .route("/logout", post(login::leave))

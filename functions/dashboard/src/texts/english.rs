@@ -73,6 +73,7 @@ pub(crate) const ENGLISH: Texts = Texts {
         format!("Only the first {limit} issues are shown. Choose a shorter period to see others.")
     },
     statistics: super::statistics::ENGLISH,
+    symbols: super::symbols::ENGLISH,
 
     at_address: "at",
     unreadable: "unreadable",

@@ -71,6 +71,7 @@ pub(crate) const KOREAN: Texts = Texts {
     against_before: |before| format!("직전 같은 기간: {before}건"),
     only_first: |limit| format!("상위 {limit}개 이슈만 표시합니다. 나머지를 보려면 기간을 줄여 주세요."),
     statistics: super::statistics::KOREAN,
+    symbols: super::symbols::KOREAN,
 
     at_address: "주소",
     unreadable: "해석 불가",

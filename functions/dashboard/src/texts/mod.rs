@@ -5,6 +5,7 @@
 mod english;
 mod korean;
 mod statistics;
+mod symbols;
 
 use epitaph_catalog::IssueStatus;
 use epitaph_crash_model::{Kind, NoteReason, Role, StepDecision, Trust};
@@ -81,6 +82,7 @@ pub(crate) struct Texts {
     pub(crate) only_first: fn(u32) -> String,
 
     pub(crate) statistics: statistics::Statistics,
+    pub(crate) symbols: symbols::Symbols,
 
     // One crash.
     pub(crate) at_address: &'static str,

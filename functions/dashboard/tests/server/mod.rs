@@ -12,7 +12,7 @@ use epitaph_crash_model::{
     Address, Breadcrumb, Crash, CrashId, Encoding, Exception, Frame, IssueNumber, Module, ProjectId,
     Protocol, Role, StoredPayload, System, Thread, Trust, User,
 };
-use epitaph_dashboard::{Dashboard, DashboardSettings, router};
+use epitaph_dashboard::{Dashboard, DashboardSettings, SymbolSettings, router};
 use epitaph_facts::Facts;
 use epitaph_secrets::{Purpose, RootSecret};
 use epitaph_signature::{Unsigned, sign};
@@ -85,6 +85,7 @@ impl Server {
             session: root.derive(Purpose::Session),
             ingest: root.derive(Purpose::Ingest),
             largest_answer: None,
+            symbols: SymbolSettings { folder: place.path().join("symbols"), cache: 1 << 30 },
         };
         change(&mut settings);
         let facts = Facts::new(catalog.clone(), bucket.clone(), place.path().join("scratch"));

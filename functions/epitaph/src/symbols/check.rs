@@ -1,6 +1,6 @@
-//! `epitaph symbols check`
+//! `epitaph symbols check`: of a minidump, its modules; of a release, what was uploaded for it.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use minidump::{Minidump, MinidumpModuleList, Module};
 use serde::Deserialize;
@@ -37,6 +37,22 @@ struct Answer {
     found: BTreeMap<String, Has>,
 }
 
+#[derive(Debug, Deserialize)]
+struct Page {
+    files: Vec<Uploaded>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Uploaded {
+    debug_id: String,
+    name: String,
+    release: Option<String>,
+    /// What it knows of lines, at most `full`.
+    lines: Option<String>,
+    unwind: Option<String>,
+}
+
 /// A module of a dump.
 #[derive(Debug, PartialEq, Eq)]
 struct Needed {
@@ -47,8 +63,58 @@ struct Needed {
 
 pub(crate) fn run(arguments: &SymbolCheckArguments) -> Result<ExitCode, Failure> {
     let server = Server::new(&arguments.server)?;
-    let dump = Minidump::read_path(&arguments.dump)
-        .map_err(|error| format!("{}: {error}", arguments.dump.display()))?;
+    let release = arguments.subject.to_str().filter(|_| !arguments.subject.is_file());
+    let modules = match release {
+        Some(release) => of_release(&server, release)?,
+        None => of_dump(&server, &arguments.subject)?,
+    };
+    let mut lacking = 0;
+    for (module, has) in &modules {
+        lacking += u32::from(module.is_own && !has.lines);
+        println!("{}", line(module, *has));
+    }
+    if lacking > 0 {
+        eprintln!("{lacking} of the game's own modules have no lines: upload their debug files");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The debug files that were uploaded for a release, by debug id: a stripped program and its debug file are one module.
+fn of_release(server: &Server, release: &str) -> Result<Vec<(Needed, Has)>, Failure> {
+    let files = block_on(async {
+        let (mut files, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let path = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
+            let page: Page = ask(|| server.get(&path)).await?;
+            files.extend(page.files.into_iter().filter(|file| file.release.as_deref() == Some(release)));
+            after = page.next;
+            if after.is_none() {
+                return Ok::<_, Failure>(files);
+            }
+        }
+    })?;
+    let mut modules: BTreeMap<String, (Needed, Has)> = BTreeMap::new();
+    for file in files {
+        let needed = Needed { name: file.name, id: Some(file.debug_id.clone()), is_own: true };
+        let (_, has) = modules.entry(file.debug_id).or_insert((needed, Has::default()));
+        has.lines |= file.lines.as_deref() == Some("full");
+        has.unwind |= file.unwind.is_some();
+    }
+    if modules.is_empty() {
+        return Err(format!(
+            "there is no file {release:?}, and nothing was uploaded for a release of this name: expected the path of a \
+             minidump, or what `symbols upload --release` was told"
+        )
+        .into());
+    }
+    let mut modules: Vec<_> = modules.into_values().collect();
+    modules.sort_by(|one, other| one.0.name.cmp(&other.0.name));
+    Ok(modules)
+}
+
+fn of_dump(server: &Server, path: &Path) -> Result<Vec<(Needed, Has)>, Failure> {
+    let dump = Minidump::read_path(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let modules = dump.get_stream::<MinidumpModuleList>();
     let modules = modules.map_err(|error| format!("the dump has no list of modules: {error}"))?;
     let needed: Vec<Needed> = modules.iter().map(|module| needed(module)).collect();
@@ -59,19 +125,16 @@ pub(crate) fn run(arguments: &SymbolCheckArguments) -> Result<ExitCode, Failure>
             let answer: Answer = ask(|| Ok(server.post("check")?.json(&json!({ "ids": ids })))).await?;
             found.extend(answer.found);
         }
-        Ok(found)
+        Ok::<_, Failure>(found)
     })?;
-    let mut lacking = 0;
-    for module in &needed {
-        let has = module.id.as_ref().and_then(|id| found.get(id)).copied().unwrap_or_default();
-        lacking += u32::from(module.is_own && !has.lines);
-        println!("{}", line(module, has));
-    }
-    if lacking > 0 {
-        eprintln!("{lacking} of the game's own modules have no lines: upload their debug files");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    let has = |module: &Needed| module.id.as_ref().and_then(|id| found.get(id)).copied().unwrap_or_default();
+    Ok(needed
+        .into_iter()
+        .map(|module| {
+            let has = has(&module);
+            (module, has)
+        })
+        .collect())
 }
 
 fn line(module: &Needed, has: Has) -> String {
