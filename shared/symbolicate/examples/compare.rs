@@ -5,16 +5,20 @@
 //!
 //! Where a Breakpad file comes before another debug file of the same module, the other program gets the first and our
 //! caches are made of the second. Without a dump it makes some: of programs that crash here, compiled with several options.
+//!
+//! `compare lines DEBUG-FILE SYM` needs no dump: it looks every line of a Breakpad file that was made of the same debug file
+//! by somebody else up in both.
 #![expect(clippy::unwrap_used, reason = "a tool for the hand")]
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
-use epitaph_symbolicate::{Converted, Format, Limits, Provider, convert, write_sym};
+use epitaph_symbolicate::{Converted, Format, Limits, Location, Provider, convert, write_sym};
 use minidump::Minidump;
 use minidump_processor::ProcessorOptions;
 use serde_json::Value;
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     };
     let differences = match arguments.next() {
+        Some(file) if stackwalk == Path::new("lines") => compare_lines(&file, &arguments.next().unwrap()),
         Some(dump) => compare(&stackwalk, &dump, &arguments.collect::<Vec<_>>()),
         None => own(&stackwalk),
     };
@@ -97,6 +102,53 @@ fn compare(stackwalk: &Path, dump: &Path, files: &[PathBuf]) -> usize {
         stackwalk.display()
     );
     listed(&ours, &theirs)
+}
+
+/// Compares what the caches of two files of one module say of every address at which a line begins. Gives the number of
+/// addresses that they say something else of.
+fn compare_lines(file: &Path, sym: &Path) -> usize {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [ours, theirs] = [file, sym].map(|path| {
+        let folder = &folders[usize::from(path == sym)];
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let converted = convert(path, name, folder.path(), Limits::default()).unwrap().remove(0);
+        let id = converted.file.id().unwrap();
+        println!("{name}: {id}, {:?}", converted.caches.iter().map(|made| made.quality).collect::<Vec<_>>());
+        Provider::open(folder.path()).unwrap().get(id).unwrap().clone()
+    });
+    let text = fs::read_to_string(sym).unwrap();
+    let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
+    let is_line =
+        |fields: &[&str]| fields.len() == 4 && fields.iter().all(|field| hexadecimal(field).is_some());
+    let (mut asked, mut differing) = (0, BTreeMap::<&str, Vec<String>>::new());
+    for line in text.lines() {
+        let fields: Vec<_> = line.split(' ').collect();
+        if !is_line(&fields) {
+            continue;
+        }
+        asked += 1;
+        let address = hexadecimal(fields[0]).unwrap();
+        let (our, their) = (ours.lookup(address), theirs.lookup(address));
+        let field = |of: fn(&Location<'_>) -> String| {
+            let all = |found: &[Location<'_>]| found.iter().map(of).collect::<Vec<_>>().join(" < ");
+            let (our, their) = (all(&our), all(&their));
+            (our != their).then(|| format!("{address:x}: {our} / {their}"))
+        };
+        let fields = [
+            ("function", field(|found| found.function.to_owned())),
+            ("file", field(|found| found.file.as_deref().unwrap_or("?").to_owned())),
+            ("line", field(|found| found.line.unwrap_or(0).to_string())),
+        ];
+        for (name, difference) in fields {
+            differing.entry(name).or_default().extend(difference);
+        }
+    }
+    println!("{asked} addresses");
+    for (name, differing) in &differing {
+        println!("  {name}: {} differ", differing.len());
+        differing.iter().take(8).for_each(|difference| println!("    {difference}"));
+    }
+    differing.values().map(Vec::len).max().unwrap_or(0)
 }
 
 /// Writes Breakpad files of what did not come as one.

@@ -20,14 +20,25 @@ pub(crate) fn demangle(name: &str) -> Cow<'_, str> {
     }
     let mangled = Name::new(name, NameMangling::Unknown, Language::Unknown);
     if mangled.detect_language() == Language::Unknown {
-        return Cow::Borrowed(name);
+        return spelled(name);
     }
     let readable = mangled.demangle(DemangleOptions::complete().return_type(false));
     match readable {
         Some(readable) if readable.len() > LONGEST => Cow::Owned(cut(&readable)),
-        Some(readable) if !readable.is_empty() => Cow::Owned(readable),
+        Some(readable) if !readable.is_empty() => Cow::Owned(spelled(&readable).into_owned()),
         _ => Cow::Borrowed(name),
     }
+}
+
+/// One spelling whatever compiler and whatever file a name comes from, so that crashes of one function have one signature:
+/// without the mark of GCC that a function is a part or a variant of one, and with one word for what has no name.
+fn spelled(name: &str) -> Cow<'_, str> {
+    let whole = name.split_once(" [clone ").map_or(name, |(whole, _)| whole);
+    if !whole.contains("`anonymous namespace'") && !whole.contains("`anonymous-namespace'") {
+        return Cow::Borrowed(whole);
+    }
+    let one = whole.replace("`anonymous namespace'", "(anonymous namespace)");
+    Cow::Owned(one.replace("`anonymous-namespace'", "(anonymous namespace)"))
 }
 
 fn cut(name: &str) -> String {
@@ -138,6 +149,11 @@ mod tests {
             ("main", "main"),
             ("Game::Player::hurt(int)", "Game::Player::hurt(int)"),
             ("_Zbroken", "_Zbroken"),
+            ("_ZN4Game6Player4hurtEi.isra.6", "Game::Player::hurt(int)"),
+            ("_ZN4Game6Player4hurtEi.part.0.cold", "Game::Player::hurt(int)"),
+            ("_ZN12_GLOBAL__N_15countEv", "(anonymous namespace)::count()"),
+            ("?count@?A0x1d8c5a2e@@YAHXZ", "(anonymous namespace)::count(void)"),
+            ("`anonymous namespace'::count(int)", "(anonymous namespace)::count(int)"),
         ] {
             assert_eq!(demangle(mangled), readable);
         }
