@@ -33,12 +33,26 @@ pub(crate) fn demangle(name: &str) -> Cow<'_, str> {
 /// One spelling whatever compiler and whatever file a name comes from, so that crashes of one function have one signature:
 /// without the mark of GCC that a function is a part or a variant of one, and with one word for what has no name.
 fn spelled(name: &str) -> Cow<'_, str> {
-    let whole = name.split_once(" [clone ").map_or(name, |(whole, _)| whole);
+    let whole = name.split_once(" [clone ").map_or_else(|| whole_of_c(name), |(whole, _)| whole);
     if !whole.contains("`anonymous namespace'") && !whole.contains("`anonymous-namespace'") {
         return Cow::Borrowed(whole);
     }
     let one = whole.replace("`anonymous namespace'", "(anonymous namespace)");
     Cow::Owned(one.replace("`anonymous-namespace'", "(anonymous namespace)"))
+}
+
+/// What a compiler puts behind the name of a C function that it split or specialised is no part of its name.
+fn whole_of_c(name: &str) -> &str {
+    const MARKS: [&str; 6] = [".constprop.", ".isra.", ".part.", ".lto_priv.", ".llvm.", ".cold"];
+    let is_mark = |rest: &str| {
+        MARKS.iter().any(|mark| {
+            let behind = rest.strip_prefix(mark).and_then(|behind| behind.chars().next());
+            rest.starts_with(mark)
+                && behind.map_or(*mark == ".cold", |next| next == '.' || next.is_ascii_digit())
+        })
+    };
+    let mut dots = name.match_indices('.').filter(|(at, _)| *at > 0);
+    dots.find(|(at, _)| is_mark(&name[*at..])).map_or(name, |(at, _)| &name[..at])
 }
 
 fn cut(name: &str) -> String {
@@ -153,6 +167,12 @@ mod tests {
             ("_ZN4Game6Player4hurtEi.part.0.cold", "Game::Player::hurt(int)"),
             ("_ZN12_GLOBAL__N_15countEv", "(anonymous namespace)::count()"),
             ("?count@?A0x1d8c5a2e@@YAHXZ", "(anonymous namespace)::count(void)"),
+            ("start_game.constprop.0", "start_game"),
+            ("load.part.3.cold", "load"),
+            ("update.cold", "update"),
+            ("Game.part.whole", "Game.part.whole"),
+            ("Game.colder", "Game.colder"),
+            (".cold", ".cold"),
             ("`anonymous namespace'::count(int)", "(anonymous namespace)::count(int)"),
         ] {
             assert_eq!(demangle(mangled), readable);
