@@ -37,15 +37,14 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
     let catalog = Catalog::open(&settings.catalog).map_err(OpenError::Catalog)?;
     let bucket = Bucket::open(&settings.bucket, settings.min_free_disk).map_err(OpenError::Bucket)?;
     let scratch = settings.scratch().join("dashboard");
-    let symbols = SymbolSettings { folder: settings.symbol_folder(), cache: settings.symbols.cache };
     let settings = DashboardSettings {
+        symbols: SymbolSettings { folder: settings.symbol_folder(), cache: settings.symbols.cache },
         public_url: settings.public_url,
         allowed_hosts: settings.hosts,
         token: token.reveal().to_owned(),
         session: root.derive(Purpose::Session),
         ingest: secrets.ingest,
         largest_answer: (settings.platform == Platform::Lambda).then_some(LAMBDA_ANSWER),
-        symbols,
     };
     Ok(Dashboard::new(settings, Facts::new(catalog, bucket, scratch)))
 }
