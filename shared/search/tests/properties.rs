@@ -53,6 +53,36 @@ fn filters() -> impl Strategy<Value = Filter> {
     })
 }
 
+/// Sentences of the grammar in the README, rule by rule.
+fn sentences() -> impl Strategy<Value = String> {
+    let quoted = r#""([a-z :()\[\],<>*?=-]|\\"|\\\\|\\[a-z]){1,6}""#;
+    let names = select(vec!["os", "GPU", "release", "mood", "tag.x", "tag.relaese", r#"tag."a \" name""#]);
+    let value =
+        prop_oneof![quoted, "[a-z0-9#_/.+-][a-zA-Z0-9_/.+*?:=<>!-]{0,6}", "[a-z]{1,3}\\([a-z]{0,2}\\)"];
+    let pattern = ("=?", value.clone()).prop_map(|(sign, value)| sign + &value);
+    let list =
+        proptest::collection::vec(pattern.clone(), 1..4).prop_map(|all| format!("[{}]", all.join(" , ")));
+    let ordered =
+        (select(vec!["<", "<=", ">", ">="]), value).prop_map(|(sign, value)| format!("{sign}{value}"));
+    let condition = prop_oneof![
+        names.clone().prop_map(|name| format!("has:{name}")),
+        (names, prop_oneof![pattern, list, ordered]).prop_map(|(name, values)| format!("{name}:{values}")),
+    ];
+    let text = prop_oneof![quoted, "[A-Z][a-z]{3,6}(::[a-z]{1,3})?(\\([a-z]{0,2}\\))?", r"\*"];
+    prop_oneof![condition, text].prop_recursive(3, 24, 3, |inner| {
+        let signs = proptest::collection::vec(select(vec!["-", "!", "NOT "]), 0..3);
+        let one = (signs, inner, any::<bool>()).prop_map(|(signs, inner, is_group)| {
+            let signs = signs.concat();
+            // A search of several conditions is one only in parentheses.
+            if is_group || inner.contains(' ') { format!("{signs}( {inner})") } else { signs + &inner }
+        });
+        let joined = (select(vec![" ", "  ", " AND ", " OR "]), one.clone());
+        (one, proptest::collection::vec(joined, 0..3)).prop_map(|(first, others)| {
+            others.into_iter().fold(first, |line, (word, one)| line + word + &one)
+        })
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -63,6 +93,12 @@ proptest! {
             let question = Question { filter, ..Question::default() };
             prop_assert_eq!(question.check(), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_the_documented_grammar_allows_is_understood(line in sentences()) {
+        let read = parse(&line);
+        prop_assert!(read.is_ok(), "{line}: {read:?}");
     }
 
     #[test]
