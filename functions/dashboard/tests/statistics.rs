@@ -65,11 +65,14 @@ async fn an_issue_that_was_silent_and_is_back_is_told() {
         id[..6].copy_from_slice(&then[2..]);
         crash.id = CrashId::from_bytes(id).unwrap();
         crash.received_at = crash.id.accepted_at();
+        crash.release = Some(format!("1.{days}"));
         server.record(&crash).await;
     }
     let back = |answer: Value| answer["issues"][0]["regressed"].as_bool();
     assert_eq!(back(get(&server, "issues?period=24h").await), Some(true));
     assert_eq!(back(get(&server, "issues?period=3d").await), Some(false));
+    // It was not silent, though only the last crash passes the search.
+    assert_eq!(back(get(&server, "issues?period=3d&search=release:1.0").await), Some(false));
     assert_eq!(back(get(&server, "issues?period=all").await), Some(false));
 }
 

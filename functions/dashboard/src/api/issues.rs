@@ -41,8 +41,7 @@ struct Listed {
 
 impl From<TopIssue> for Listed {
     fn from(top: TopIssue) -> Self {
-        let regressed = top.regressed();
-        let TopIssue { issue, share, before, trend, new } = top;
+        let TopIssue { issue, share, before, trend, new, regressed } = top;
         Self { issue, share, before, new, regressed, trend }
     }
 }

@@ -109,7 +109,7 @@ impl IssueRow {
             kind: issue.kind,
             kind_word: (t.kind)(issue.kind),
             new: top.new,
-            back: top.regressed(),
+            back: top.regressed,
             status: (issue.status != IssueStatus::Open).then(|| (t.status)(issue.status)),
             spark: Chart::small(&grid.filled(&top.trend, place.period.few_pieces()), t),
             count: number(issue.count),

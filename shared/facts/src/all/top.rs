@@ -51,13 +51,10 @@ pub struct TopIssue {
     pub trend: Vec<TrendPoint>,
     /// Whether its first crash ever lies in the period.
     pub new: bool,
-}
-
-impl TopIssue {
-    /// Whether it is back: it is older than the period, and silent in the equally long time before it.
-    pub fn regressed(&self) -> bool {
-        !self.new && self.before == Some(0)
-    }
+    /// Whether it is back: it is older than the equally long time before the period, and silent in that.
+    ///
+    /// An issue that began in that time was not silent, even if none of its crashes of that time pass the filter.
+    pub regressed: bool,
 }
 
 /// The most steps of an issue's trend.
@@ -95,11 +92,14 @@ impl View {
         let top = |(number, row): (IssueNumber, Row)| {
             let issue = known.remove(&number)?;
             let (count, users) = (row.totals.count, row.totals.users.unwrap_or(0));
+            let count_before = row.beside.map(|beside| beside.count);
+            let is_older = before.and_then(|before| before.from).is_some_and(|from| issue.first_seen < from);
             Some(TopIssue {
                 new: asked.period.from.is_none_or(|from| issue.first_seen >= from),
+                regressed: is_older && count_before == Some(0),
                 issue: Issue { count, users, ..issue },
                 share: row.share,
-                before: row.beside.map(|beside| beside.count),
+                before: count_before,
                 trend: row.parts.into_iter().filter_map(point).collect(),
             })
         };
