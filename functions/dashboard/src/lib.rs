@@ -67,6 +67,13 @@ pub struct DashboardSettings {
     pub largest_answer: Option<u64>,
     /// Where symbols are kept on this machine.
     pub symbols: SymbolSettings,
+    /// Whether the crashes are invented: every page says so.
+    pub is_demo: bool,
+}
+
+impl DashboardSettings {
+    /// The largest answer behind AWS Lambda, which answers with 6 MB of JSON at most, in which what is no text is base64.
+    pub const LAMBDA_ANSWER: u64 = 4_500_000;
 }
 
 /// What all requests share. Cheap to clone.
@@ -79,6 +86,7 @@ struct Inner {
     sessions: Sessions,
     ingest: Secret,
     largest_answer: Option<u64>,
+    is_demo: bool,
     assets: Assets,
     shelf: Shelf,
     facts: Facts,
@@ -94,6 +102,7 @@ impl Dashboard {
             sessions: Sessions::new(settings.session, settings.token, secure),
             ingest: settings.ingest,
             largest_answer: settings.largest_answer,
+            is_demo: settings.is_demo,
             assets: Assets::new(),
             shelf: Shelf::new(settings.symbols),
             public_url,
@@ -107,6 +116,10 @@ impl Dashboard {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    pub(crate) fn is_demo(&self) -> bool {
+        self.0.is_demo
     }
 
     pub(crate) fn assets(&self) -> &Assets {

@@ -9,9 +9,6 @@ use epitaph_facts::Facts;
 use epitaph_host::{Context, Platform, SecretFileError};
 use epitaph_secrets::Purpose;
 
-/// Lambda answers with 6 MB of JSON at most, in which what is no text is base64.
-const LAMBDA_ANSWER: u64 = 4_500_000;
-
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
     #[error(
@@ -44,7 +41,8 @@ fn open(context: Context) -> Result<Dashboard, OpenError> {
         token: token.reveal().to_owned(),
         session: root.derive(Purpose::Session),
         ingest: secrets.ingest,
-        largest_answer: (settings.platform == Platform::Lambda).then_some(LAMBDA_ANSWER),
+        largest_answer: (settings.platform == Platform::Lambda).then_some(DashboardSettings::LAMBDA_ANSWER),
+        is_demo: false,
     };
     Ok(Dashboard::new(settings, Facts::new(catalog, bucket, scratch)))
 }

@@ -8,7 +8,7 @@ use epitaph_crash_model::ProjectId;
 use epitaph_host::{EXIT_BAD_CONFIGURATION, Role, Settings};
 use url::Url;
 
-use crate::{dead, key, project, query, rules, secrets, send, serve, symbols};
+use crate::{dead, demo, key, project, query, rules, secrets, send, serve, symbols};
 
 /// Collects the last words of games. Without a command: `serve`.
 ///
@@ -25,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Collect, process and show crashes, all in this process.
     Serve,
+    /// Show the pages with the crashes of an invented game, in a directory of their own.
+    Demo(DemoArguments),
     /// Print a project's key, last on its line.
     Key(KeyArguments),
     /// See and change the rules by which reports are kept (shared/rules/README.md).
@@ -216,6 +218,19 @@ pub(crate) struct SendArguments {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct DemoArguments {
+    /// Where the demo keeps its data: a directory of its own.
+    #[arg(long, value_name = "DIRECTORY", default_value = "epitaph-demo-data")]
+    pub(crate) data: PathBuf,
+    /// How many crashes are recorded, over the last 29 days.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) crashes: u64,
+    /// How many reports are sent through a collector besides.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    pub(crate) reports: u64,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct QueryArguments {
     /// Which crashes, as the pages' search box takes it (shared/search/README.md). All, if left out.
     #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true)]
@@ -253,10 +268,11 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve);
-    // Sending needs no settings: it runs on another machine.
+    // Sending needs no settings: it runs on another machine. A demo must not have those of real data.
     match &command {
         Command::Send(arguments) => return finish(send::run(arguments)),
         Command::Symbols(command) => return finish(symbols::run(command)),
+        Command::Demo(arguments) => return finish(demo::run(arguments)),
         _ => {}
     }
     let settings = match Settings::from_environment(Role::OneProcess) {
@@ -267,7 +283,7 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     finish(match command {
-        Command::Serve => serve::run(settings).map(|()| ExitCode::SUCCESS),
+        Command::Serve => serve::run(settings, None).map(|()| ExitCode::SUCCESS),
         Command::Key(arguments) => key::run(&settings, &arguments).map(|()| ExitCode::SUCCESS),
         Command::Rules(command) => rules::run(&settings, &command).map(|()| ExitCode::SUCCESS),
         Command::Project(command) => project::run(&settings, command).map(|()| ExitCode::SUCCESS),
@@ -275,7 +291,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Secrets { function } => secrets::run(&settings, function).map(|()| ExitCode::SUCCESS),
         Command::Dead(command) => dead::run(&settings, command),
         Command::Migrate => migrate(&settings).map(|()| ExitCode::SUCCESS),
-        Command::Send(_) | Command::Symbols(_) => Ok(ExitCode::SUCCESS),
+        Command::Send(_) | Command::Symbols(_) | Command::Demo(_) => Ok(ExitCode::SUCCESS),
     })
 }
 

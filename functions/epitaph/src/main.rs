@@ -2,6 +2,7 @@
 
 mod cli;
 mod dead;
+mod demo;
 mod key;
 mod project;
 mod query;

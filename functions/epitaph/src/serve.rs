@@ -28,20 +28,22 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     cli::Failure,
+    demo::{Demo, Place},
     key::{dsn, newest},
     rules,
 };
 
-pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
+/// Serves until a signal comes; as a demo, fills its place meanwhile.
+pub(crate) fn run(settings: Settings, demo: Option<Place>) -> Result<(), Failure> {
     telemetry::start(settings.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
-    let served = runtime.block_on(serve_all(settings));
+    let served = runtime.block_on(serve_all(settings, demo));
     runtime.shutdown_background();
     served
 }
 
-async fn serve_all(settings: Settings) -> Result<(), Failure> {
+async fn serve_all(settings: Settings, demo: Option<Place>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let (house, queue) = House::open(settings).await?;
     let listener = bind(SocketAddr::new(house.settings.bind, house.settings.port))?;
@@ -66,6 +68,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     background.spawn(maintenance.keep_running(stopped));
     let dashboard = Dashboard::new(
         DashboardSettings {
+            is_demo: demo.is_some(),
             public_url: Some(url.clone()),
             allowed_hosts: house.settings.hosts.clone(),
             token: house.token.reveal().to_owned(),
@@ -96,6 +99,10 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
     let http = HttpSettings::new("epitaph", &house.settings.limits, house.metrics.clone());
 
     print!("{}", house.welcome(&url).await?);
+    let mut filling = JoinSet::new();
+    if let Some(place) = demo {
+        filling.spawn(house.demo(place, &url).await?.fill());
+    }
     // A server that goes on acknowledging while nothing is processed would look well and be of no use.
     let mut died = false;
     let told = async {
@@ -103,6 +110,7 @@ async fn serve_all(settings: Settings) -> Result<(), Failure> {
             _ = signals.next() => {}
             _ = background.join_next() => died = true,
         }
+        filling.shutdown().await;
     };
     serve(listener, router, http, told).await;
     // Requests are answered; what they handed over waits in the queue for the next start, or is finished now.
@@ -152,6 +160,19 @@ impl House {
             "KEY".to_owned()
         });
         Ok(welcome(&self.settings, &key, &self.token, url))
+    }
+
+    async fn demo(&self, place: Place, url: &str) -> Result<Demo, Failure> {
+        let key = newest(&self.secrets, &rules::current(&self.catalog).await?, ProjectId::FIRST)?;
+        epitaph_tls::choose_provider();
+        Ok(Demo {
+            place,
+            catalog: self.catalog.clone(),
+            bucket: self.engines.bucket.clone(),
+            users: self.root()?.derive(Purpose::UserHash),
+            url: url.to_owned(),
+            key,
+        })
     }
 
     fn root(&self) -> Result<&epitaph_secrets::RootSecret, Failure> {

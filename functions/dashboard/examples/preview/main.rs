@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ingest: root.derive(Purpose::Ingest),
         largest_answer: None,
         symbols: SymbolSettings { folder: directory.path().join("symbols"), cache: 1 << 30 },
+        is_demo: false,
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("open http://{}/login?token=only-for-looking", listener.local_addr()?);

@@ -66,6 +66,7 @@ pub(crate) struct Page<'a> {
     theme: Option<Theme>,
     assets: &'a Assets,
     signed_in: bool,
+    is_demo: bool,
     project: Option<Link>,
     projects: Vec<Link>,
     /// Which entry of the navigation this is: the last part of its address.
@@ -96,6 +97,7 @@ impl<'a> Page<'a> {
             theme: visitor.theme,
             assets: dashboard.assets(),
             signed_in: visitor.signed_in,
+            is_demo: dashboard.is_demo(),
             project: None,
             projects: Vec::new(),
             section: "",

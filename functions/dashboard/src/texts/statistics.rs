@@ -5,6 +5,7 @@ use epitaph_search::Problem;
 
 /// The texts of one language.
 pub(crate) struct Statistics {
+    pub(crate) demo: &'static str,
     pub(crate) search: &'static str,
     pub(crate) search_hint: &'static str,
     pub(crate) search_button: &'static str,
@@ -68,6 +69,7 @@ impl Statistics {
 }
 
 pub(super) const ENGLISH: Statistics = Statistics {
+    demo: "This is a demo: the game and its crashes are invented.",
     search: "Search crashes",
     search_hint: "os:Windows gpu:\"RTX 40*\" -country:KR",
     search_button: "Search",
@@ -161,6 +163,7 @@ pub(super) const ENGLISH: Statistics = Statistics {
 };
 
 pub(super) const KOREAN: Statistics = Statistics {
+    demo: "데모입니다. 게임과 크래시는 모두 지어낸 것입니다.",
     search: "크래시 검색",
     search_hint: "os:Windows gpu:\"RTX 40*\" -country:KR",
     search_button: "검색",

@@ -86,6 +86,7 @@ impl Server {
             ingest: root.derive(Purpose::Ingest),
             largest_answer: None,
             symbols: SymbolSettings { folder: place.path().join("symbols"), cache: 1 << 30 },
+            is_demo: false,
         };
         change(&mut settings);
         let facts = Facts::new(catalog.clone(), bucket.clone(), place.path().join("scratch"));

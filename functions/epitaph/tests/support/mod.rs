@@ -83,8 +83,13 @@ impl House {
 
     /// Starts a server and waits until it says where it is.
     pub fn serve(&self) -> Server {
+        self.start(&[])
+    }
+
+    /// As [`House::serve`], by another command.
+    pub fn start(&self, arguments: &[&str]) -> Server {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut child = self.command(&[]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut words = (String::new(), String::new());
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
             if let Some(("look", rest)) = line.trim().split_once(' ') {
