@@ -86,6 +86,8 @@ struct Shared {
     token: Option<Token>,
     limits: Limits,
     part_bytes: u64,
+    /// Whether an answer may have a few megabytes only.
+    answers_briefly: bool,
     /// Bytes of the largest debug file that is taken.
     largest: u64,
     folder: PathBuf,
@@ -125,6 +127,7 @@ impl Symbols {
             token,
             limits: settings.limits.clone(),
             part_bytes: if on_lambda { PART_ON_LAMBDA } else { PART },
+            answers_briefly: on_lambda,
             largest: settings.symbols.largest,
             folder: settings.symbol_folder(),
             cache: settings.symbols.cache,
@@ -185,6 +188,7 @@ impl Symbols {
 pub fn router(symbols: Symbols) -> Router {
     Router::new()
         .route("/api/{project}/symbols/", post(announce::announce).get(files::list))
+        .route("/api/{project}/symbols", post(announce::announce).get(files::list))
         .route("/api/{project}/symbols/upload", post(form::receive))
         .route("/api/{project}/symbols/check", post(files::check))
         .route("/api/{project}/symbols/pin", post(files::pin))

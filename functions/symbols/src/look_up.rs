@@ -22,12 +22,14 @@ use epitaph_symbolicate::{DebugId, Description, Format, Freshness, SymFile, writ
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use crate::{Fault, Symbols};
+use crate::{Fault, Symbols, unavailable};
 
 /// How long a redirection to the bucket may be followed.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// That a file was used is noted once in this time.
 const NOTED_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// Where texts lie that were made for a look-up, among the parts of uploads.
+const MADE: &str = "made";
 /// Bytes that are written at once, and pieces that wait for the client.
 const PIECE: usize = 64 << 10;
 const WAITING: usize = 8;
@@ -56,19 +58,48 @@ impl Symbols {
         let sym = self.store().await?.sym(project, id, Freshness::Remembered).await?;
         match sym.ok_or(Fault::NotFound)? {
             SymFile::Uploaded(key) => self.whole(&key, "game.sym").await,
-            SymFile::Of(symbols) => {
+            SymFile::Of(made) => {
                 let (sender, pieces) = mpsc::channel(WAITING);
                 spawn_blocking(move || {
                     let failed = sender.clone();
                     let mut out = io::BufWriter::with_capacity(PIECE, Pieces(sender));
-                    let written = write_sym(symbols.lines.as_ref(), symbols.unwind.as_ref(), &mut out);
+                    let written = write_sym(made.lines.as_ref(), made.unwind.as_ref(), &mut out);
                     if let Err(error) = written.and_then(|()| io::Write::flush(&mut out)) {
                         // The client must not take it for whole.
                         let _ = failed.blocking_send(Err(error));
                     }
                 });
+                if self.shared.answers_briefly {
+                    let key = Key::symbol_part(project, MADE, &breakpad(id));
+                    self.keep_made(&key, pieces).await?;
+                    return self.whole(&key, "game.sym").await;
+                }
                 let pieces = stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces)));
                 Ok(of_type(Body::from_stream(pieces), "text/plain; charset=utf-8"))
+            }
+        }
+    }
+
+    /// Puts what is made into the bucket, which gives out what is too long for an answer. It goes like the parts of
+    /// uploads do, by its age.
+    async fn keep_made(
+        &self,
+        key: &Key,
+        mut pieces: mpsc::Receiver<io::Result<Bytes>>,
+    ) -> Result<(), Refusal> {
+        let mut upload = self.bucket().upload(key);
+        let stored = async {
+            while let Some(piece) = pieces.recv().await {
+                let piece = piece.map_err(|error| unavailable(&error))?;
+                upload.write(piece).await.map_err(|error| unavailable(&error))?;
+            }
+            Ok(())
+        };
+        match stored.await {
+            Ok(()) => upload.finish().await.map(drop).map_err(|error| unavailable(&error)),
+            Err(refusal) => {
+                upload.abort().await;
+                Err(refusal)
             }
         }
     }

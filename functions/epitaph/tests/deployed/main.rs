@@ -10,21 +10,26 @@ mod support;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use epitaph_crash_model::{CrashId, ProjectId};
-use epitaph_test_dumps::{crash::dump_of_a_crashed_process, crashpad};
+use epitaph_test_dumps::{
+    crash::{self, dump_of_a_crashed_process},
+    crashpad,
+};
 use installation::Installation;
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, COOKIE, SET_COOKIE},
+    header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
 };
 use sample_events::{TOKEN, report_message};
 use serde_json::{Value, json};
-use support::answer;
+use sha2::{Digest as _, Sha256};
+use support::{answer, until};
 
 #[tokio::test]
 async fn what_the_template_makes_collects_shows_and_loses_nothing() {
     let Some(installation) = Installation::deploy().await else { return };
     a_minidump_that_is_posted_to_the_functions_own_address_is_shown(&installation).await;
     every_collector_has_its_place_behind_the_api(&installation).await;
+    a_debug_file_is_converted_and_given_out(&installation).await;
     of_ten_messages_one_is_buried_and_comes_back(&installation).await;
     what_the_queue_gives_up_is_buried_and_comes_back(&installation).await;
 }
@@ -85,6 +90,45 @@ async fn every_collector_has_its_place_behind_the_api(installation: &Installatio
         let id = told["id"].as_str().unwrap_or(&answer.text);
         installation.crash(1, id).await;
     }
+    installation.queues_are_empty().await;
+}
+
+async fn a_debug_file_is_converted_and_given_out(installation: &Installation) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("crashing-game");
+    crash::compile_what_crashes(&["-g", "-Wl,--build-id"], &program);
+    let content = std::fs::read(program).unwrap();
+    let sha256: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let last = |option: &str| {
+        let printed = installation.said(&["key", "1", option]);
+        printed.split_whitespace().last().unwrap().to_owned()
+    };
+    let (token, server) = (last("--upload"), last("--symbols"));
+    let ask = async |method: Method, path: &str, body: Vec<u8>| {
+        let request = installation.request("ApiEndpoint", method, &format!("/api/1/symbols{path}"));
+        let request = request.header(CONTENT_TYPE, "application/json").bearer_auth(&token).body(body);
+        let answer = answer(request).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        serde_json::from_str::<Value>(&answer.text).unwrap()
+    };
+    let about = json!({"name": "crashing-game", "size": content.len(), "sha256": sha256}).to_string();
+    let about = about.into_bytes();
+    assert_eq!(ask(Method::POST, "", about.clone()).await["missing"], json!([0]));
+    ask(Method::PUT, &format!("/{sha256}/0?size={}", content.len()), content.clone()).await;
+    ask(Method::POST, &format!("/{sha256}/finish"), about).await;
+    let converted = until("it is converted", async || {
+        let told = ask(Method::GET, &format!("/{sha256}"), Vec::new()).await;
+        (told["state"] != "waiting").then_some(told)
+    });
+    assert_eq!(converted.await["state"], "done");
+    let (_, place) = server.split_once("/symbols/").unwrap();
+    let listed = ask(Method::GET, "", Vec::new()).await;
+    let id = listed["files"][0]["debug_id"].as_str().unwrap();
+    let path = format!("/symbols/{place}crashing-game/{id}/crashing-game.sym");
+    let found = installation.request("ApiEndpoint", Method::GET, &path).send().await.unwrap();
+    assert_eq!(found.status(), 302, "the bucket itself gives out what may be long");
+    let text = reqwest::get(found.headers()[LOCATION].to_str().unwrap()).await.unwrap().text().await.unwrap();
+    assert!(text.starts_with(&format!("MODULE Linux x86_64 {id} crashing-game\n")), "{text}");
     installation.queues_are_empty().await;
 }
 
