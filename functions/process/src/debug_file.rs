@@ -3,20 +3,21 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use epitaph_bucket::{Bucket, BucketError, Key};
 use epitaph_catalog::{Catalog, CatalogError, DebugFileRow, SymbolUpload, UploadState};
-use epitaph_crash_model::{Message, Timestamp, UPLOADED_FILE_VERSION, UploadedFile};
-use epitaph_symbolicate::{CacheKind, Converted, Store, StoredFile, SymbolError, Work, Worth};
+use epitaph_crash_model::{Message, ProjectId, Timestamp, UPLOADED_FILE_VERSION, UploadedFile};
+use epitaph_symbolicate::{CacheKind, Converted, DebugId, Store, StoredFile, SymbolError, Work, Worth};
 use futures_util::TryStreamExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     converter::{self, Conversion, ConverterSettings},
     processor::{Refusal, in_full},
+    symbol_sources::SymbolSourceSettings,
     symbols::Shelf,
 };
 
@@ -31,9 +32,23 @@ pub struct SymbolSettings {
     /// The converter.
     pub converter: ConverterSettings,
     /// Where files lie while they are converted, and symbols that are used.
-    pub folder: std::path::PathBuf,
+    pub folder: PathBuf,
     /// Bytes of symbols that are kept there.
     pub cache: u64,
+    /// How other symbol servers are asked.
+    pub sources: SymbolSourceSettings,
+}
+
+/// A file that another symbol server gave.
+pub(crate) struct Fetched {
+    /// Whom it is for.
+    pub(crate) project: ProjectId,
+    /// The debug id that it was asked for by.
+    pub(crate) id: DebugId,
+    /// What it is called.
+    pub(crate) name: String,
+    /// Where it lies.
+    pub(crate) path: PathBuf,
 }
 
 /// Converts debug files. Cheap to clone.
@@ -72,8 +87,7 @@ impl DebugFiles {
         if noted.is_some_and(|noted| noted.state == UploadState::Done) {
             return self.forget_parts(&uploaded).await;
         }
-        // Who waited here would hold a place that reports need.
-        let _turn = self.turns.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _turn = self.turn()?;
         let (disk, store) = self.shelf.store().await?;
         let work = disk.work()?;
         let path = work.path().join("file");
@@ -86,6 +100,30 @@ impl DebugFiles {
             Conversion::Refused(why) => self.refuse(&uploaded, why).await,
             Conversion::Converted(all) => self.publish(&uploaded, store, &path, &all).await,
         }
+    }
+
+    /// The turn to convert a file, if it is free. Who waited for it would hold a place that reports need.
+    pub(crate) fn turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.turns.try_acquire().map_err(|_| Refusal::Busy)
+    }
+
+    /// Converts a file that another symbol server gave, and publishes what is of the debug id that it was asked for. Says why,
+    /// if there is nothing.
+    pub(crate) async fn take_in(&self, fetched: Fetched, work: &Work) -> Result<Result<(), String>, Refusal> {
+        let Fetched { project, id, name, path } = fetched;
+        let (size, digest) = measured(path.clone()).await?;
+        let version = UPLOADED_FILE_VERSION;
+        let file = UploadedFile { version, project, digest, name, size, release: None, parts: Vec::new() };
+        let mut all = match self.convert(&file, &path, work).await? {
+            Conversion::Refused(why) => return Ok(Err(why)),
+            Conversion::Converted(all) => all,
+        };
+        all.retain(|converted| converted.file.id() == Some(id));
+        if all.is_empty() {
+            return Ok(Err(format!("it is not of the debug id {}", id.breakpad())));
+        }
+        let (_, store) = self.shelf.store().await?;
+        self.publish(&file, store, &path, &all).await.map(Ok)
     }
 
     /// Puts the parts together, and sees that they are what was announced.
@@ -305,6 +343,18 @@ fn is_of_digest(path: &Path, digest: &str) -> io::Result<bool> {
         _ => return Ok(false),
     };
     Ok(found.0 == found.1)
+}
+
+/// The bytes of a file, and what names its content.
+async fn measured(path: PathBuf) -> Result<(u64, String), Refusal> {
+    let measure = move || {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok((size, format!("sha256:{}", hash::<sha2::Sha256>(&mut file)?)))
+    };
+    let measured = tokio::task::spawn_blocking(measure).await;
+    let measured = measured.unwrap_or_else(|error| Err(io::Error::other(error)));
+    measured.map_err(|error| Refusal::Later(format!("this machine has no room for a debug file: {error}")))
 }
 
 fn hash<D: sha2::Digest>(file: &mut File) -> io::Result<String> {

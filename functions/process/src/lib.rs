@@ -28,6 +28,7 @@ mod rules;
 pub mod sources;
 #[cfg(feature = "knative")]
 mod subscriber;
+mod symbol_sources;
 pub mod symbolicator;
 mod symbols;
 mod texts;
@@ -46,6 +47,7 @@ pub use crate::{
     parsed::{Parsed, Unreadable, Verdict},
     processor::{Processor, ProcessorSettings},
     pull::{OpenError, Puller},
+    symbol_sources::SymbolSourceSettings,
 };
 
 /// What this process is to do if it was started as a child that reads a hostile file; `None` if it was not.

@@ -23,7 +23,9 @@ use crate::{
     parsed::Verdict,
     payloads::{self, FetchError},
     rules::{self, About, RuleCache, Word},
-    sources, symbolicator,
+    sources,
+    symbol_sources::{SymbolSourceSettings, SymbolSources},
+    symbolicator,
     symbols::Shelf,
 };
 
@@ -62,6 +64,7 @@ impl ProcessorSettings {
                 converter: ConverterSettings::of(parser.program.clone()),
                 folder: scratch.join("epitaph-symbols"),
                 cache: 8 << 30,
+                sources: SymbolSourceSettings::default(),
             },
             message_secret,
             user_hash_secret,
@@ -85,6 +88,7 @@ pub struct Processor {
     rules: Arc<RuleCache>,
     shelf: Shelf,
     debug_files: DebugFiles,
+    symbol_sources: SymbolSources,
     metrics: Metrics,
 }
 
@@ -104,15 +108,27 @@ impl Processor {
         let parsers = Arc::new(Semaphore::new(settings.concurrency.max(1)));
         let symbols = Arc::new(settings.symbols.clone());
         let shelf = Shelf::new(Arc::clone(&symbols), bucket.clone(), catalog.clone());
-        let debug_files = DebugFiles::new(symbols, bucket.clone(), catalog.clone(), shelf.clone());
+        let debug_files =
+            DebugFiles::new(Arc::clone(&symbols), bucket.clone(), catalog.clone(), shelf.clone());
+        let rules = Arc::<RuleCache>::default();
+        let symbol_sources = SymbolSources::new(
+            symbols,
+            settings.message_secret.clone(),
+            bucket.clone(),
+            catalog.clone(),
+            Arc::clone(&rules),
+            shelf.clone(),
+            debug_files.clone(),
+        );
         Self {
             settings: Arc::new(settings),
             bucket,
             catalog,
             parsers,
-            rules: Arc::default(),
+            rules,
             shelf,
             debug_files,
+            symbol_sources,
             metrics: Metrics::new(),
         }
     }
@@ -144,9 +160,14 @@ impl Processor {
 
     async fn process(&self, message: &Message) -> Result<(), Refusal> {
         self.check(message)?;
-        if message.kind == MessageKind::DebugFile {
-            return self.debug_files.handle(message).await;
+        match message.kind {
+            MessageKind::Report => self.handle_report(message).await,
+            MessageKind::DebugFile => self.debug_files.handle(message).await,
+            MessageKind::WantedSymbols => self.symbol_sources.handle(message).await,
         }
+    }
+
+    async fn handle_report(&self, message: &Message) -> Result<(), Refusal> {
         let report = read_report(message)?;
         if self.catalog.was_seen(report.project, report.id).await? {
             return Ok(());
@@ -269,6 +290,7 @@ impl Processor {
             }
             None => self.write(&report, &attempt, &mut crash, scrub).await?,
         };
+        self.symbol_sources.want_for(&crash, &rules).await;
 
         let new = NewCrash {
             fact,

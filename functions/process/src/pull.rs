@@ -82,6 +82,9 @@ impl Puller {
         converter.wall = settings.symbols.wall;
         processor.symbols.folder = settings.symbol_folder();
         processor.symbols.cache = settings.symbols.cache;
+        let sources = &mut processor.symbols.sources;
+        sources.hosts.clone_from(&settings.symbols.hosts);
+        sources.largest = sources.largest.min(settings.symbols.largest);
         let dead = DeadLetters::new(bucket.clone(), catalog.clone());
         let processor = Processor::new(processor, bucket, catalog).counting_in(metrics.clone());
         Ok(Self { processor, dead, metrics: metrics.clone() })

@@ -34,6 +34,7 @@ mod segment;
 mod snapshot;
 mod sqlite;
 mod statistics;
+mod symbol_request;
 mod symbols;
 #[cfg(test)]
 mod symbols_tests;
@@ -68,6 +69,7 @@ pub use crate::{
     segment::{SegmentRow, Unsealed},
     snapshot::{RecordedAs, SignatureRow, Snapshot},
     statistics::{Dimension, Share, TrendPoint},
+    symbol_request::SymbolRequest,
     symbols::{DebugFileRow, SymbolUpload, UploadState},
 };
 

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::{
     Catalog, Dimension, crash, duplicate, feedback, issue, record, retention, rules,
     sample::{Engine, catalog},
-    segment, snapshot, statistics,
+    segment, snapshot, statistics, symbol_request,
 };
 
 /// The steps of the database's plan, in its own words.
@@ -55,12 +55,14 @@ fn all_statements() -> Vec<String> {
         segment::HOLDERS,
         snapshot::RECENT,
         snapshot::SIGNATURES,
+        symbol_request::FORGET,
     ];
     let mut statements: Vec<String> = statements.map(str::to_owned).into();
     statements.extend([crash::known_among(500), retention::delete_among(500), duplicate::aliases_among(500)]);
     statements.push(issue::numbered(500));
     statements.extend([
         segment::known_among(500),
+        symbol_request::among(500),
         snapshot::signatures_among(500),
         snapshot::recorded_among(500),
     ]);
@@ -82,7 +84,16 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
         let plan = plan(&catalog, &statement).await;
         let scans = |step: &String| {
             let tables = ["f", "k", "l", "s", "i", "n", "facts", "signatures", "issues", "seen", "feedback"];
-            let names = ["aliases", "client_ids", "dump_digests", "hour_firsts", "outcomes", "g", "segments"];
+            let names = [
+                "aliases",
+                "client_ids",
+                "dump_digests",
+                "hour_firsts",
+                "outcomes",
+                "g",
+                "segments",
+                "symbol_requests",
+            ];
             tables.iter().chain(&names).any(|table| reads_all_of(table, step))
         };
         assert!(!plan.is_empty() && !plan.iter().any(scans), "{statement}\n{plan:#?}");
@@ -141,6 +152,8 @@ const MANY_ROWS: &str = "\
     INSERT INTO segments SELECT p, i::text, 'listed', i, i, i, i::text, i::text, 1, 1, '' \
         FROM generate_series(1, 50) p, generate_series(1, 400) i; \
     INSERT INTO outcomes SELECT 20000 + i % 10, p, i::text, 'dropped', 1 \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO symbol_requests SELECT p, i::text, '', i \
         FROM generate_series(1, 50) p, generate_series(1, 400) i; \
     ANALYZE";
 

@@ -1,4 +1,4 @@
-//! What is told of a debug file that was uploaded.
+//! What is told of a debug file that was uploaded, and of one that is wanted.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,4 +26,21 @@ pub struct UploadedFile {
     pub release: Option<String>,
     /// The keys of its parts, in order.
     pub parts: Vec<String>,
+}
+
+/// The version of [`WantedSymbols`]'s JSON that this code writes.
+pub const WANTED_SYMBOLS_VERSION: u32 = 1;
+
+/// A module without symbols, whose debug file another symbol server may have. It is the data of a message of kind
+/// `wanted-symbols`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedSymbols {
+    /// [`WANTED_SYMBOLS_VERSION`] of the writer.
+    pub version: u32,
+    /// Whose crash it is.
+    pub project: ProjectId,
+    /// The debug id, as Breakpad writes it.
+    pub debug_id: String,
+    /// The name of the debug file, without folders.
+    pub name: String,
 }

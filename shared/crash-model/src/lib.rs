@@ -19,7 +19,7 @@ pub use crash::{
     Breadcrumb, CRASH_VERSION, Crash, Exception, Frame, Module, Signature, SignatureStep, StepDecision,
     StoredPayload, System, Thread, Trust, User,
 };
-pub use debug_file::{UPLOADED_FILE_VERSION, UploadedFile};
+pub use debug_file::{UPLOADED_FILE_VERSION, UploadedFile, WANTED_SYMBOLS_VERSION, WantedSymbols};
 pub use fact::Fact;
 pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
 pub use kind::Kind;

@@ -16,17 +16,21 @@ pub enum MessageKind {
     Report,
     /// Convert the debug file that `data` tells of, an [`UploadedFile`](crate::UploadedFile).
     DebugFile,
+    /// Ask the project's symbol sources for the debug file that `data` names, a [`WantedSymbols`](crate::WantedSymbols).
+    WantedSymbols,
 }
 
 impl MessageKind {
     /// All of them.
-    pub const ALL: [MessageKind; 2] = [MessageKind::Report, MessageKind::DebugFile];
+    pub const ALL: [MessageKind; 3] =
+        [MessageKind::Report, MessageKind::DebugFile, MessageKind::WantedSymbols];
 
     /// The CloudEvent's `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             MessageKind::Report => "report",
             MessageKind::DebugFile => "debug-file",
+            MessageKind::WantedSymbols => "wanted-symbols",
         }
     }
 }
@@ -39,7 +43,8 @@ impl MessageKind {
 pub struct Message {
     /// [`MESSAGE_SPEC_VERSION`].
     pub specversion: String,
-    /// The id of what it is about: for a report the crash id, for a debug file its digest.
+    /// The id of what it is about: for a report the crash id, for a debug file its digest, for wanted symbols
+    /// `symbols-{debug id}`.
     pub id: String,
     /// Who it is about: `/projects/{project}`.
     pub source: String,

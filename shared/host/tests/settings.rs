@@ -103,6 +103,13 @@ fn a_data_directory_of_any_name_makes_good_urls() {
 }
 
 #[test]
+fn symbol_servers_of_the_house_are_named_in_lower_case() {
+    assert!(read(&[]).unwrap().symbols.hosts.is_empty());
+    let settings = read(&[("EPITAPH_SYMBOL_HOSTS", "Symbols.Studio.Internal, 10.0.0.7")]).unwrap();
+    assert_eq!(settings.symbols.hosts, ["symbols.studio.internal", "10.0.0.7"]);
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     assert_eq!(read(&[("PORT", ""), ("EPITAPH_TOKEN", "  ")]).unwrap().port, 8080);
 }
@@ -117,6 +124,10 @@ fn every_mistake_names_its_variable_and_what_was_expected() {
         (
             &[("EPITAPH_HOSTS", "inside.example.com,,other")],
             "EPITAPH_HOSTS is \"inside.example.com,,other\", expected host names with commas between them",
+        ),
+        (
+            &[("EPITAPH_SYMBOL_HOSTS", "http://symbols.example.com/")],
+            "EPITAPH_SYMBOL_HOSTS is \"http://symbols.example.com/\", expected host names with commas between them",
         ),
         (
             &[("EPITAPH_PUBLIC_URL", "crash.example.com")],

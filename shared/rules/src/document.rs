@@ -6,6 +6,8 @@ use epitaph_crash_model::{Kind, ProjectId};
 use epitaph_scrub::ScrubRules;
 use serde::{Deserialize, Serialize};
 
+use crate::symbol_source::SymbolSource;
+
 /// The version of [`Rules`]'s JSON that this code reads and writes.
 pub const RULES_VERSION: u32 = 1;
 /// The most bytes of a document.
@@ -18,6 +20,7 @@ const GENERATIONS: [u32; 1] = [0];
 /// How long something may be kept, in days: what `EPITAPH_RETENTION_DAYS` takes.
 const DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 const MOST_RULES: usize = 100;
+const MOST_SYMBOL_SOURCES: usize = 10;
 const MOST_ANNOTATIONS: usize = 10;
 const LONGEST_NAME: usize = 50;
 const LONGEST_PATTERN: usize = 200;
@@ -77,6 +80,9 @@ pub struct ProjectRules {
     /// How long its crashes are kept, where that is not what the settings say.
     #[serde(default, skip_serializing_if = "Retention::is_empty")]
     pub retention: Retention,
+    /// Other symbol servers that are asked for debug files that nobody uploaded, in this order; none where nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbol_sources: Vec<SymbolSource>,
 }
 
 fn is_default(scrub: &ScrubRules) -> bool {
@@ -285,6 +291,11 @@ impl Rules {
         self.of(project).map(|rules| rules.retention).unwrap_or_default()
     }
 
+    /// Other symbol servers that a project's debug files are asked of, in order.
+    pub fn symbol_sources(&self, project: ProjectId) -> &[SymbolSource] {
+        self.of(project).map(|rules| rules.symbol_sources.as_slice()).unwrap_or_default()
+    }
+
     /// Takes over the key generations of projects about which this document says nothing: games that are shipped must
     /// not be locked out by somebody who only wrote rules.
     pub fn keep_generations_of(&mut self, before: &Rules) {
@@ -334,6 +345,13 @@ impl ProjectRules {
             return Err(format!("there are {} rules; expected at most {MOST_RULES}", self.rules.len()));
         }
         self.retention.check()?;
+        if self.symbol_sources.len() > MOST_SYMBOL_SOURCES {
+            let count = self.symbol_sources.len();
+            return Err(format!("there are {count} symbol sources; expected at most {MOST_SYMBOL_SOURCES}"));
+        }
+        for (index, source) in self.symbol_sources.iter().enumerate() {
+            source.check().map_err(|problem| format!("symbol source {}: {problem}", index + 1))?;
+        }
         let mut names = BTreeSet::new();
         for rule in &self.rules {
             let name: String = rule.name.chars().take(LONGEST_NAME).collect();

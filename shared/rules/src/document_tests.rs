@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::SymbolLayout;
 
 const EXAMPLE: &str = include_str!("../example.json");
 
@@ -17,6 +18,23 @@ fn the_documented_example_reads_and_reads_back_from_what_is_written() {
     assert_eq!(rules.generations(ProjectId::try_from(7_u64).unwrap()), [0]);
 }
 
+const SOURCE: &str = r#"{"url":"https://symbols.example.com","layout":"microsoft","files":["*.pdb"]}"#;
+
+fn source(url: &str, files: &str) -> String {
+    format!(r#"{{"1":{{"symbol_sources":[{{"url":"{url}","layout":"breakpad","files":{files}}}]}}}}"#)
+}
+
+#[test]
+fn a_symbol_source_is_asked_for_the_files_that_it_names_and_for_no_others() {
+    let project = ProjectId::FIRST;
+    let rules = Rules::read(EXAMPLE.as_bytes()).unwrap();
+    let [source] = rules.symbol_sources(project) else { panic!("expected one symbol source") };
+    assert_eq!(source.layout, SymbolLayout::Microsoft);
+    assert!(source.may_be_asked_for("ntdll.pdb") && source.may_be_asked_for("NTDLL.PDB"));
+    assert!(!source.may_be_asked_for("game.pdb") && !source.may_be_asked_for("ntdll.pdb.exe"));
+    assert!(rules.symbol_sources(ProjectId::try_from(7_u64).unwrap()).is_empty());
+}
+
 #[test]
 fn what_makes_no_sense_is_told_with_what_was_expected() {
     let rule = |rest: &str| format!(r#"{{"1":{{"rules":[{{"name":"a",{rest}}}]}}}}"#);
@@ -29,6 +47,13 @@ fn what_makes_no_sense_is_told_with_what_was_expected() {
             "twice",
         ),
         (r#"{"1":{"retention":{"crashes":90,"files":0}}}"#.to_owned(), "1 to 3650"),
+        (source("https://symbols.example.com", r#"[]"#), "1 to 100"),
+        (source("https://symbols.example.com", r#"[""]"#), "1 to 200 bytes"),
+        (source("ftp://symbols.example.com", r#"["*.pdb"]"#), "symbol source 1: the url is wrong"),
+        (source("https://me:secret@symbols.example.com", r#"["*.pdb"]"#), "without a user"),
+        (source("https://symbols.example.com/?key=1", r#"["*.pdb"]"#), "the url is wrong"),
+        (source(&format!("https://symbols.example.com/{}", "a".repeat(500)), r#"["*"]"#), "at most 500"),
+        (format!(r#"{{"1":{{"symbol_sources":[{}]}}}}"#, [SOURCE; 11].join(",")), "at most 10"),
         (rule(r#""action":"drop","first_per_signature_and_hour":3"#), "keep or sample"),
         (rule(&format!(r#""action":"keep","match":{{"release":"{}"}}"#, "a".repeat(201))), "too long"),
     ] {
@@ -42,6 +67,8 @@ fn what_makes_no_sense_is_told_with_what_was_expected() {
         rule(r#""action":{"sample":0.005}"#),
         rule(r#""action":"keep","match":{"kind":"errors"}"#),
         r#"{"0":{}}"#.to_owned(),
+        r#"{"1":{"symbol_sources":[{"url":"https://a.example","layout":"debuginfod","files":["*"]}]}}"#
+            .to_owned(),
     ] {
         assert!(matches!(read(&projects), Err(RulesError::Form(_))), "{projects}");
     }

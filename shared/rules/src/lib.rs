@@ -8,6 +8,7 @@ mod decide;
 mod document;
 mod glob;
 pub mod labels;
+mod symbol_source;
 
 pub use crate::{
     decide::{Decision, Known, Subject},
@@ -15,4 +16,5 @@ pub use crate::{
         Action, LARGEST_DOCUMENT, LARGEST_GENERATION, Match, Percent, ProjectLimits, ProjectRules,
         RULES_VERSION, Retention, Rule, Rules, RulesError,
     },
+    symbol_source::{SymbolLayout, SymbolSource},
 };

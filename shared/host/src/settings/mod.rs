@@ -100,6 +100,8 @@ pub struct Symbols {
     pub cache: u64,
     /// How many days debug files are kept that nobody uses.
     pub days: u32,
+    /// Symbol servers that may be at private addresses or without TLS, in lower case.
+    pub hosts: Vec<String>,
 }
 
 /// The configuration of a process. It holds secrets and has no `Debug`, so that it reaches no log.
@@ -212,6 +214,12 @@ impl Settings {
                 largest: reader.bytes("EPITAPH_LIMIT_DEBUG_FILE", 1 << 40, 1..=1 << 50),
                 cache: reader.bytes("EPITAPH_SYMBOL_CACHE", 8 << 30, 1 << 20..=1 << 50),
                 days: reader.number("EPITAPH_SYMBOL_DAYS", 365, 1..=36_500),
+                hosts: reader
+                    .parsed("EPITAPH_SYMBOL_HOSTS", "host names with commas between them", hosts)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|name| name.to_ascii_lowercase())
+                    .collect(),
             },
             metrics_port: reader.parsed("EPITAPH_METRICS_PORT", "a port from 1 to 65535", |text| {
                 reader::number::<u16>(text).filter(|&port| port > 0)
