@@ -5,8 +5,12 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::mpsc,
+    thread,
 };
 
 use reqwest::multipart::{Form, Part};
@@ -393,4 +397,49 @@ async fn sentry_cli_uploads_as_it_is() {
     let damaged = format!("MODULE Linux x86_64 {ID} game\nFUNC 10 20 0 other\n");
     fs::write(folder.path().join("game.sym"), damaged.replace(ID, &ID.replace('1', "0"))).unwrap();
     assert!(run(&tokens.upload).status.success(), "another id, another file");
+}
+
+/// A symbol server that has one file wherever it is asked for it, and says what it was asked.
+fn symbol_server(body: String) -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, (asked, requests)) = (listener.local_addr().unwrap().port(), mpsc::channel());
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
+            let request = lines.next().unwrap();
+            assert!(lines.any(|line| line.is_empty()));
+            let header =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            connection.write_all(format!("{header}{body}").as_bytes()).unwrap();
+            if asked.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    (port, requests)
+}
+
+#[tokio::test]
+async fn symbols_that_nobody_uploaded_come_from_the_servers_that_a_project_names() {
+    const GAME: &str = "443322116655887799AABBCCDDEEFF002";
+    let body = format!("MODULE windows x86_64 {GAME} Game.pdb\nFUNC 1000 20 0 draw_mesh\n1000 20 7 0\n");
+    let (port, requests) = symbol_server(body);
+    let house = House::with(&[("EPITAPH_SYMBOL_HOSTS", "127.0.0.1")]);
+    let server = house.serve();
+    let rules = house.data().join("rules-of-the-test.json");
+    let source = json!({"url": format!("http://127.0.0.1:{port}/symbols"), "layout": "microsoft", "files": ["game.*"]});
+    let document = json!({"version": 1, "projects": {"1": {"symbol_sources": [source]}}});
+    fs::write(&rules, document.to_string()).unwrap();
+    let set = house.command(&["rules", "set", rules.to_str().unwrap()]).output().unwrap();
+    assert!(set.status.success(), "{}", said(&set));
+    let dump = Part::bytes(epitaph_test_dumps::windows()).file_name("crash.dmp");
+    let form = Form::new().part("upload_file_minidump", dump);
+    let url = format!("{}/api/1/minidump/?sentry_key={}", server.url, server.key);
+    assert_eq!(answer(server.client.post(url).multipart(form)).await.unwrap().status, 200);
+    let token = Tokens::of(&house, &server, "1").upload;
+    let file = until("it has come", async || files(&server, &token).await.pop()).await;
+    assert_eq!((file["debug_id"].as_str(), file["name"].as_str()), (Some(GAME), Some("Game.pdb")));
+    let asked: Vec<String> = requests.try_iter().collect();
+    assert_eq!(asked, [format!("GET /symbols/Game.pdb/{GAME}/Game.pdb HTTP/1.1")]);
 }
