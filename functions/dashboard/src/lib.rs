@@ -31,7 +31,7 @@ use axum::{
 };
 use epitaph_bucket::Bucket;
 use epitaph_catalog::{Catalog, Project};
-use epitaph_crash_model::ProjectId;
+use epitaph_crash_model::{IssueNumber, ProjectId};
 use epitaph_facts::Facts;
 use epitaph_rules::Rules;
 use epitaph_secrets::Secret;
@@ -166,6 +166,12 @@ impl Dashboard {
     pub(crate) async fn project(&self, named: &str) -> Result<Project, Fault> {
         let id = named.parse().map_err(|_| Fault::NoSuchProject)?;
         self.catalog().project(id).await?.ok_or(Fault::NoSuchProject)
+    }
+
+    /// The issue that an address names, or the one that all of its crashes belong to since their symbols came.
+    pub(crate) async fn issue_number(&self, project: ProjectId, named: &str) -> Result<IssueNumber, Fault> {
+        let issue = named.parse().map_err(|_| Fault::NoSuchIssue)?;
+        Ok(self.catalog().moved_to(project, issue).await?.unwrap_or(issue))
     }
 }
 

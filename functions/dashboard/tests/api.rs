@@ -5,7 +5,7 @@ mod server;
 use std::collections::BTreeSet;
 
 use epitaph_bucket::Key;
-use epitaph_catalog::Feedback;
+use epitaph_catalog::{Feedback, Lacking, Renamed};
 use epitaph_crash_model::{CrashId, Encoding, Note, NoteReason, ProjectId};
 use server::{Server, crash};
 
@@ -35,6 +35,27 @@ async fn an_issue_is_listed_with_its_counts() {
     for (name, value) in one.as_object().unwrap() {
         assert_eq!(value, &first[name], "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_issue_whose_crashes_have_moved_leads_to_the_one_that_has_them() {
+    let server = Server::start().await;
+    let issue = server.record(&crash("Renderer::draw")).await;
+    let other = server.record(&crash("Audio::mix")).await;
+    let moved = crash("Audio::mix").signature;
+    let named = crash("Renderer::draw").signature;
+    let renamed = Renamed { signature: moved.id, named, lacking: Lacking::default() };
+    server.catalog.name_again(ProjectId::FIRST, &renamed).await.unwrap();
+    for path in ["", "/crashes"] {
+        let old = server.get(&format!("/api/v1/projects/1/issues/{other}{path}")).await;
+        let new = server.get(&format!("/api/v1/projects/1/issues/{issue}{path}")).await;
+        assert_eq!((old.status, old.text()), (200, new.text()));
+    }
+    let listed = server.get("/api/v1/projects/1/issues?period=24h").await.json();
+    let [one] = listed["issues"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!((one["id"].as_i64(), one["count"].as_u64()), (Some(issue.0), Some(2)));
+    let page = server.get(&format!("/projects/1/issues/{other}")).await;
+    assert_eq!((page.status, page.header("location")), (303, &*format!("/projects/1/issues/{issue}")));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 mod server;
 
-use epitaph_catalog::DebugFileRow;
+use epitaph_catalog::{DebugFileRow, Lacking, MissingModule, NewCrash};
 use epitaph_crash_model::{Crash, Module, ProjectId, Timestamp};
 use epitaph_symbolicate::{DiskCache, Limits, Store, convert};
 use server::{Server, crash, sign_again};
@@ -124,6 +124,33 @@ async fn symbols_that_are_gone_from_the_bucket_cost_lines_and_not_the_page() {
     let answer = server.get(&format!("/projects/1/crashes/{}", crash.id)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(!answer.text().contains("draw_mesh"));
+}
+
+#[tokio::test]
+async fn the_page_of_symbols_lists_modules_without_them_by_how_many_crashes_wait() {
+    let server = Server::start().await;
+    let none = server.get("/projects/1/symbols").await.text();
+    assert!(none.contains("No crash waits for symbols."), "{none}");
+    let game = MissingModule { debug_id: ID.to_owned(), name: "game.pdb".to_owned() };
+    let engine = MissingModule { debug_id: "AA1".to_owned(), name: "engine.pdb".to_owned() };
+    for (index, modules) in [vec![engine.clone()], vec![engine, game.clone()], vec![game.clone()], vec![game]]
+        .into_iter()
+        .enumerate()
+    {
+        let lacking = Some(Lacking { modules, known: 0 });
+        server.add(NewCrash { lacking, ..server.ready(&crash(&format!("stack {index}"))) }).await;
+    }
+    let page = server.get("/projects/1/symbols").await.text();
+    let row = |name| page.lines().position(|line| line.contains(name)).unwrap();
+    assert!(row("game.pdb") < row("engine.pdb"), "{page}");
+    let of = |name| page.lines().nth(row(name)).unwrap();
+    assert!(of("game.pdb").contains("<td class=\"num\">3</td>") && of("game.pdb").contains(ID), "{page}");
+    assert!(of("engine.pdb").contains("<td class=\"num\">2</td>"), "{page}");
+
+    publish(&server, &sym()).await;
+    let after = server.get("/projects/1/symbols").await.text();
+    let missing = after.split("id=\"files\"").next().unwrap();
+    assert!(!missing.contains("game.pdb") && missing.contains("engine.pdb"), "{after}");
 }
 
 #[tokio::test]

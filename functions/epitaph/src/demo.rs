@@ -213,6 +213,7 @@ fn new_crash(crash: &Crash, users: &Secret, with_document: bool) -> NewCrash {
         counted_by: (!with_document).then(|| RULE.to_owned()),
         client_id: None,
         dump_digest: None,
+        lacking: None,
         outcomes: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 mod compact;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod late;
 mod orphans;
 mod parked;
 mod retention;
@@ -213,6 +214,7 @@ impl Maintenance {
         writing::remove_unfinished(self.facts.scratch()).await?;
         let sealed = seal::seal(self).await?;
         let compacted = compact::compact(self).await?;
+        late::sign_again(self).await?;
         segments::delete_replaced(self).await?;
         Ok(Done { sealed, compacted, ..Done::default() })
     }
@@ -228,11 +230,13 @@ impl Maintenance {
         }
         let expired = retention::expire(self).await;
         let unused = symbols::expire(self).await;
+        let woken = late::wake(self).await;
         let gathered = self.dead.gather().await;
         let published = rules::publish_rules(&self.catalog, &self.bucket).await;
         self.catalog.release_lease("house", &self.holder).await?;
         published?;
         unused?;
+        woken?;
         Ok((expired?, gathered?))
     }
 
@@ -271,6 +275,7 @@ impl Maintenance {
         self.catalog.forget_outcomes(today.plus(-i64::from(self.settings.retention_days))).await?;
         // A dump that comes late may have been received before one that came in time.
         self.catalog.forget_digests(today.plus(-DIGEST_DAYS).start()).await?;
+        late::forget_gone(self).await?;
         let parts = symbols::sweep_parts(self).await?;
         Ok(unfinished + orphans + segments + parts)
     }

@@ -128,6 +128,7 @@ impl House {
             signature: Signature { id: signature, rules: 1, text: format!("s{}", number % 3), steps: vec![] },
             attempt: format!("attempt-{number}"),
             counted_by: None,
+            lacking: None,
             client_id: Some(format!("{number:032x}")),
             dump_digest: None,
             outcomes: Vec::new(),

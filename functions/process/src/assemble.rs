@@ -1,6 +1,6 @@
 //! From a report and its verdict to a crash.
 
-use epitaph_crash_model::{Crash, Report, Signature, StoredPayload};
+use epitaph_crash_model::{Crash, Frame, Report, Signature, StoredPayload};
 use epitaph_rules::labels;
 use epitaph_signature::Unsigned;
 
@@ -47,6 +47,29 @@ impl Assembled {
         crash.unreadable = unreadable.map(|unreadable| unreadable.message);
         crash
     }
+}
+
+/// What the rules call a crash that was read before, with the frames that it has now.
+pub(crate) fn signed_again(crash: &Crash) -> Signature {
+    sign(crash, None)
+}
+
+/// All that the signature of a crash depends on.
+pub(crate) fn unsigned<'a>(crash: &'a Crash, frames: &'a [Frame]) -> Unsigned<'a> {
+    Unsigned {
+        frames,
+        kind: crash.kind,
+        reason: crash.reason.as_deref(),
+        exceptions: &crash.exceptions,
+        message: crash.message.as_deref(),
+        fingerprint: &crash.fingerprint,
+    }
+}
+
+/// The frames of the thread that ended the process.
+pub(crate) fn crashing_frames(crash: &Crash) -> &[Frame] {
+    let thread = crash.crashing_thread.and_then(|index| crash.threads.get(index));
+    thread.map(|thread| thread.frames.as_slice()).unwrap_or_default()
 }
 
 /// A crash that nobody changes.
@@ -99,20 +122,12 @@ fn of_dump(report: Report, parsed: Parsed, payloads: Vec<StoredPayload>) -> Cras
 /// Signs a crash by all that is known of it. One that cannot be read, and of which nothing else tells, falls together
 /// with those of its sort.
 fn sign(crash: &Crash, unreadable: Option<&Unreadable>) -> Signature {
-    let thread = crash.crashing_thread.and_then(|index| crash.threads.get(index));
-    let frames = thread.map(|thread| thread.frames.as_slice()).unwrap_or_default();
+    let frames = crashing_frames(crash);
     let says_nothing = frames.is_empty() && crash.exceptions.is_empty() && crash.fingerprint.is_empty();
     if let Some(unreadable) = unreadable.filter(|_| says_nothing) {
         return epitaph_signature::unreadable(&unreadable.class);
     }
-    epitaph_signature::sign(&Unsigned {
-        frames,
-        kind: crash.kind,
-        reason: crash.reason.as_deref(),
-        exceptions: &crash.exceptions,
-        message: crash.message.as_deref(),
-        fingerprint: &crash.fingerprint,
-    })
+    epitaph_signature::sign(&unsigned(crash, frames))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     converter::{self, Conversion, ConverterSettings},
     processor::{Refusal, in_full},
+    steps::{Step, Steps},
     symbol_sources::SymbolSourceSettings,
     symbols::Shelf,
 };
@@ -59,6 +60,20 @@ pub(crate) struct DebugFiles {
     catalog: Catalog,
     turns: Arc<Semaphore>,
     shelf: Shelf,
+    steps: Steps,
+}
+
+/// What may have come with a message.
+pub(crate) struct Arrived {
+    pub(crate) project: ProjectId,
+    /// The debug ids that are listed now; `None` where they were listed before, by whoever did not answer.
+    pub(crate) debug_ids: Option<Vec<String>>,
+}
+
+impl Arrived {
+    fn nothing(project: ProjectId) -> Self {
+        Self { project, debug_ids: Some(Vec::new()) }
+    }
 }
 
 /// A file that cannot be put together as it was announced.
@@ -72,12 +87,17 @@ enum Unlike {
 impl DebugFiles {
     pub(crate) fn new(settings: Arc<SymbolSettings>, bucket: Bucket, catalog: Catalog, shelf: Shelf) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { settings, bucket, catalog, turns, shelf }
+        Self { settings, bucket, catalog, turns, shelf, steps: Steps::default() }
+    }
+
+    pub(crate) fn telling(mut self, steps: Steps) -> Self {
+        self.steps = steps;
+        self
     }
 
     /// Converts the file that a message tells of, and publishes what comes of it. What comes again, also at the same time,
-    /// changes nothing.
-    pub(crate) async fn handle(&self, message: &Message) -> Result<(), Refusal> {
+    /// changes nothing. Some crashes may have lacked what it gives.
+    pub(crate) async fn handle(&self, message: &Message) -> Result<Arrived, Refusal> {
         let uploaded = read(message)?;
         let project = uploaded.project;
         if self.catalog.project(project).await?.is_none() {
@@ -85,7 +105,8 @@ impl DebugFiles {
         }
         let noted = self.catalog.symbol_upload(project, &uploaded.digest).await?;
         if noted.is_some_and(|noted| noted.state == UploadState::Done) {
-            return self.forget_parts(&uploaded).await;
+            self.forget_parts(&uploaded).await?;
+            return Ok(Arrived { project, debug_ids: None });
         }
         let _turn = self.turn()?;
         let (disk, store) = self.shelf.store().await?;
@@ -93,12 +114,23 @@ impl DebugFiles {
         let path = work.path().join("file");
         match self.assemble(&uploaded, &path).await {
             Ok(()) => {}
-            Err(Unlike::Wrong(why)) => return self.refuse(&uploaded, why).await,
+            Err(Unlike::Wrong(why)) => {
+                self.refuse(&uploaded, why).await?;
+                return Ok(Arrived::nothing(project));
+            }
             Err(Unlike::Failed(refusal)) => return Err(refusal),
         }
-        match self.convert(&uploaded, &path, &work).await? {
-            Conversion::Refused(why) => self.refuse(&uploaded, why).await,
-            Conversion::Converted(all) => self.publish(&uploaded, store, &path, &all).await,
+        let conversion = self.convert(&uploaded, &path, &work).await?;
+        self.steps.at(Step::Converted).await;
+        match conversion {
+            Conversion::Refused(why) => {
+                self.refuse(&uploaded, why).await?;
+                Ok(Arrived::nothing(project))
+            }
+            Conversion::Converted(all) => {
+                let listed = self.publish(&uploaded, store, &path, &all).await?;
+                Ok(Arrived { project, debug_ids: Some(listed) })
+            }
         }
     }
 
@@ -123,7 +155,7 @@ impl DebugFiles {
             return Ok(Err(format!("it is not of the debug id {}", id.breakpad())));
         }
         let (_, store) = self.shelf.store().await?;
-        self.publish(&file, store, &path, &all).await.map(Ok)
+        self.publish(&file, store, &path, &all).await.map(|_| Ok(()))
     }
 
     /// Puts the parts together, and sees that they are what was announced.
@@ -195,11 +227,13 @@ impl DebugFiles {
         store: &Store,
         path: &Path,
         all: &[Converted],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         if all.iter().all(|converted| converted.file.id().is_none()) {
             let why = "no crash can name it: it has no debug id (of an ELF: link it with --build-id)";
-            return self.refuse(uploaded, why.to_owned()).await;
+            self.refuse(uploaded, why.to_owned()).await?;
+            return Ok(Vec::new());
         }
+        let mut listed = Vec::new();
         let stored = store.keep_file(uploaded.project, path).await?;
         for converted in all {
             let published = store.publish(uploaded.project, &stored, &uploaded.name, converted).await?;
@@ -207,6 +241,7 @@ impl DebugFiles {
                 && let Some(row) = row(uploaded, &stored, converted)
             {
                 self.catalog.add_debug_file(&row).await?;
+                listed.push(row.debug_id);
             }
         }
         let faults: Vec<String> = all.iter().flat_map(|converted| converted.faults.clone()).collect();
@@ -216,7 +251,8 @@ impl DebugFiles {
             self.note(uploaded, &digest, UploadState::Done, reason.clone()).await?;
         }
         tracing::info!(project = %uploaded.project, name = uploaded.name, "converted a debug file");
-        self.forget_parts(uploaded).await
+        self.forget_parts(uploaded).await?;
+        Ok(listed)
     }
 
     async fn refuse(&self, uploaded: &UploadedFile, why: String) -> Result<(), Refusal> {

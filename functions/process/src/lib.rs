@@ -13,8 +13,10 @@ mod debug_file;
 mod event;
 mod isolation;
 mod kind;
+mod lacking;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod late;
 mod parsed;
 pub mod parser;
 mod payloads;
@@ -26,6 +28,7 @@ mod queue;
 mod report;
 mod rules;
 pub mod sources;
+pub mod steps;
 #[cfg(feature = "knative")]
 mod subscriber;
 mod symbol_sources;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, error::Error, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
-use epitaph_catalog::{Catalog, CatalogError, Feedback, NewCrash, Recorded};
+use epitaph_catalog::{Catalog, CatalogError, Feedback, HeldSymbols, Lacking, NewCrash, Recorded};
 use epitaph_crash_model::{
     Content, Crash, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, ProjectId, REPORT_VERSION,
     Report, Role, RuleOutcome, RuleVerdict, Timestamp,
@@ -20,12 +20,15 @@ use crate::{
     converter::ConverterSettings,
     debug_file::{DebugFiles, SymbolSettings},
     isolation::{self, ParserError, ParserSettings},
+    lacking,
+    late::Late,
     parsed::Verdict,
     payloads::{self, FetchError},
     rules::{self, About, RuleCache, Word},
     sources,
+    steps::{Step, Steps},
     symbol_sources::{SymbolSourceSettings, SymbolSources},
-    symbolicator,
+    symbolicator::{self, Whose},
     symbols::Shelf,
 };
 
@@ -53,6 +56,8 @@ pub struct ProcessorSettings {
     pub largest_event: u64,
     /// Where dumps lie while they are parsed, in files without names.
     pub scratch: PathBuf,
+    /// Who is told of steps.
+    pub steps: Steps,
 }
 
 impl ProcessorSettings {
@@ -74,6 +79,7 @@ impl ProcessorSettings {
             largest_dump: 200 << 20,
             largest_event: 1 << 20,
             scratch,
+            steps: Steps::default(),
         }
     }
 }
@@ -89,6 +95,7 @@ pub struct Processor {
     shelf: Shelf,
     debug_files: DebugFiles,
     symbol_sources: SymbolSources,
+    late: Late,
     metrics: Metrics,
 }
 
@@ -109,7 +116,8 @@ impl Processor {
         let symbols = Arc::new(settings.symbols.clone());
         let shelf = Shelf::new(Arc::clone(&symbols), bucket.clone(), catalog.clone());
         let debug_files =
-            DebugFiles::new(Arc::clone(&symbols), bucket.clone(), catalog.clone(), shelf.clone());
+            DebugFiles::new(Arc::clone(&symbols), bucket.clone(), catalog.clone(), shelf.clone())
+                .telling(settings.steps.clone());
         let rules = Arc::<RuleCache>::default();
         let symbol_sources = SymbolSources::new(
             symbols,
@@ -120,6 +128,17 @@ impl Processor {
             shelf.clone(),
             debug_files.clone(),
         );
+        let late = Late {
+            parser: settings.parser.clone(),
+            largest_dump: settings.largest_dump,
+            scratch: settings.scratch.clone(),
+            bucket: bucket.clone(),
+            catalog: catalog.clone(),
+            shelf: shelf.clone(),
+            rules: Arc::clone(&rules),
+            parsers: Arc::clone(&parsers),
+            turn: Arc::default(),
+        };
         Self {
             settings: Arc::new(settings),
             bucket,
@@ -129,6 +148,7 @@ impl Processor {
             shelf,
             debug_files,
             symbol_sources,
+            late,
             metrics: Metrics::new(),
         }
     }
@@ -162,8 +182,16 @@ impl Processor {
         self.check(message)?;
         match message.kind {
             MessageKind::Report => self.handle_report(message).await,
-            MessageKind::DebugFile => self.debug_files.handle(message).await,
-            MessageKind::WantedSymbols => self.symbol_sources.handle(message).await,
+            MessageKind::DebugFile => {
+                let arrived = self.debug_files.handle(message).await?;
+                self.settings.steps.at(Step::Listed).await;
+                self.late.name_arrived(arrived).await
+            }
+            MessageKind::WantedSymbols => {
+                let arrived = self.symbol_sources.handle(message).await?;
+                self.late.name_arrived(arrived).await
+            }
+            MessageKind::LateSymbols => self.late.handle(message).await,
         }
     }
 
@@ -236,12 +264,15 @@ impl Processor {
     async fn record(&self, mut report: Report) -> Result<(), Refusal> {
         let (id, project) = (report.id, report.project);
         let attempt = uuid::Uuid::now_v7().simple().to_string();
+        // Before any symbols are looked for: what comes after this is known to be newer.
+        let known = self.catalog.arrivals(project).await?;
+        self.settings.steps.at(Step::Counted).await;
         // Parsed before anything is written: a parser that cannot start would leave objects behind with every attempt.
         let sources = sources::read(&self.bucket, &report, self.settings.largest_event).await?;
         // What cannot be read of it is noted on the crash.
         let mut feedback = sources::feedback(&report, &sources, Some(id)).unwrap_or_default();
         let mut outcomes = std::mem::take(&mut report.outcomes);
-        let (verdict, dump_digest) = self.parse(&report).await?;
+        let Read { verdict, digest: dump_digest, mut held } = self.parse(&report).await?;
         // What is assembled needs no payloads any more: whether they are kept is said by rules that ask what it is.
         let payloads = std::mem::take(&mut report.payloads);
         let told = report.clone();
@@ -250,7 +281,8 @@ impl Processor {
         let scrub = rules.scrub(project);
         // What reads a source computes for a while, and a fault of it must end neither the others nor the process.
         let mut assembled = computed(move || assemble::assemble(told, verdict, &sources, Vec::new())).await?;
-        self.symbolicate(&mut assembled.crash).await?;
+        let first = lacking::first_frames(&assembled.crash);
+        held.extend(self.symbolicate(&mut assembled.crash).await?);
         let settings = Arc::clone(&self.settings);
         let sign = move || {
             // Before it is scrubbed: all whose id is an e-mail address would be the same user afterwards, and rules ask
@@ -259,10 +291,14 @@ impl Processor {
             let user = epitaph_facts::user_of(crash, &settings.user_hash_secret);
             let annotations = crash.annotations.clone();
             epitaph_scrub::scrub(crash, &scrub);
-            (assembled.signed(), user, annotations)
+            let crash = assembled.signed();
+            let modules = lacking::modules(&crash, &first, &held);
+            let raw = (!modules.is_empty()).then(|| lacking::raw(&crash, &first));
+            (crash, user, annotations, raw, Lacking { modules, known })
         };
-        let (mut crash, user, annotations) = computed(sign).await?;
+        let (mut crash, user, annotations, raw, lacking) = computed(sign).await?;
         let mut fact = Fact { user, ..epitaph_facts::fact_of(&crash, &self.settings.user_hash_secret) };
+        fact.signature = raw.unwrap_or(fact.signature);
 
         let named = epitaph_rules::labels::user(&report.annotations).map(str::to_owned);
         let about = About { crash: &crash, fact: &fact, annotations: &annotations };
@@ -277,7 +313,10 @@ impl Processor {
             }
         };
         let counted_by = match first {
-            Some((most, rule)) if !self.catalog.is_among_first(project, fact.signature, id, most).await? => {
+            // By what it is called: where its frames lie may be like no other crash.
+            Some((most, rule))
+                if !self.catalog.is_among_first(project, crash.signature.id, id, most).await? =>
+            {
                 Some(rule)
             }
             _ => None,
@@ -296,6 +335,7 @@ impl Processor {
             fact,
             title: crash.signature.text.clone(),
             signature: crash.signature,
+            lacking: raw.map(|_| lacking),
             attempt,
             counted_by,
             client_id: crash.client_id,
@@ -308,7 +348,9 @@ impl Processor {
         }
         // Before the crash, which is what tells that all of the report was handled.
         self.add_feedback(feedback, &scrub).await?;
+        self.settings.steps.at(Step::Signed).await;
         let recorded = self.catalog.record(&new).await?;
+        self.settings.steps.at(Step::Recorded).await;
         match recorded {
             Recorded::First { issue, new_issue } => {
                 let unreadable = crash.unreadable;
@@ -317,6 +359,9 @@ impl Processor {
                 }
                 tracing::info!(%id, %project, %issue, new_issue, unreadable, "recorded a crash");
                 self.forget(&replaced).await;
+                if let Some(signature) = raw {
+                    self.late.look_again(project, signature, known).await;
+                }
             }
             Recorded::Duplicate { of } => tracing::info!(%id, %project, %of, "another report of a crash"),
             Recorded::Already => tracing::info!(%id, %project, "the crash was recorded before"),
@@ -372,10 +417,10 @@ impl Processor {
         }
     }
 
-    /// The verdict on the report's minidump, if it has one, and the hash of its bytes.
-    async fn parse(&self, report: &Report) -> Result<(Option<Verdict>, Option<String>), Refusal> {
+    /// What the report's minidump says, if it has one.
+    async fn parse(&self, report: &Report) -> Result<Read, Refusal> {
         let Some(dump) = report.payloads.iter().find(|payload| payload.role == Role::Minidump) else {
-            return Ok((None, None));
+            return Ok(Read::default());
         };
         // Before the dump is fetched, so that no more dumps lie about than are parsed.
         let permit = self.parsers.acquire().await;
@@ -386,9 +431,12 @@ impl Processor {
             Ok(file) => {
                 let digest = payloads::digest(Arc::clone(&file)).await?;
                 let verdict = isolation::parse(&self.settings.parser, &file, None).await?;
-                Ok((Some(self.with_symbols(report.project, &file, verdict).await?), Some(digest)))
+                let (verdict, held) = self.with_symbols(report.project, &file, verdict).await?;
+                Ok(Read { verdict: Some(verdict), digest: Some(digest), held })
             }
-            Err(FetchError::Unreadable(unreadable)) => Ok((Some(Verdict::Unreadable(unreadable)), None)),
+            Err(FetchError::Unreadable(unreadable)) => {
+                Ok(Read { verdict: Some(Verdict::Unreadable(unreadable)), ..Read::default() })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -400,30 +448,41 @@ impl Processor {
         project: ProjectId,
         dump: &File,
         without: Verdict,
-    ) -> Result<Verdict, Refusal> {
-        let Verdict::Parsed(parsed) = &without else { return Ok(without) };
+    ) -> Result<(Verdict, Vec<HeldSymbols>), Refusal> {
+        let Verdict::Parsed(parsed) = &without else { return Ok((without, Vec::new())) };
         let ids = parsed.modules.iter().filter_map(|module| module.debug_id.clone()).collect();
-        let Some(symbols) = self.shelf.gather(project, ids).await? else { return Ok(without) };
+        let held = self.shelf.held(project, ids).await?;
+        self.settings.steps.at(Step::Looked).await;
+        let Some(symbols) = self.shelf.gather(project, &held).await? else { return Ok((without, held)) };
         match isolation::parse(&self.settings.parser, dump, Some(symbols.folder())).await? {
-            with @ Verdict::Parsed(_) => Ok(with),
+            with @ Verdict::Parsed(_) => Ok((with, held)),
             Verdict::Unreadable(unreadable) => {
                 tracing::warn!(%project, why = unreadable.message, "a dump cannot be read with its symbols");
-                Ok(without)
+                Ok((without, held))
             }
         }
     }
 
     /// Gives the frames of events their functions and lines, from the symbols that are here.
-    async fn symbolicate(&self, crash: &mut Crash) -> Result<(), Refusal> {
+    async fn symbolicate(&self, crash: &mut Crash) -> Result<Vec<HeldSymbols>, Refusal> {
         let ids: BTreeSet<String> = symbolicator::debug_ids(crash).map(str::to_owned).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let Some(symbols) = self.shelf.gather(crash.project, ids).await? else { return Ok(()) };
+        let held = self.shelf.held(crash.project, ids).await?;
+        let Some(symbols) = self.shelf.gather(crash.project, &held).await? else { return Ok(held) };
         let permit = self.parsers.acquire().await;
         let _permit = permit.map_err(|_| Refusal::Later("the processor is shutting down".to_owned()))?;
-        Ok(symbolicator::symbolicate(&self.settings.parser, symbols.folder(), crash).await?)
+        symbolicator::symbolicate(&self.settings.parser, symbols.folder(), crash, Whose::Clients).await?;
+        Ok(held)
     }
+}
+
+/// What a report's minidump says.
+#[derive(Default)]
+struct Read {
+    verdict: Option<Verdict>,
+    /// The hash of its bytes.
+    digest: Option<String>,
+    /// Of the modules of the dump, what symbols they had.
+    held: Vec<HeldSymbols>,
 }
 
 /// What a computation gives that takes a while. One that ends its thread would do so again.

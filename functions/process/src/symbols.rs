@@ -1,9 +1,12 @@
 //! The symbols of a crash: which of its modules have some, brought to this machine for the children that read them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use epitaph_bucket::Bucket;
-use epitaph_catalog::Catalog;
+use epitaph_catalog::{Catalog, HeldSymbols};
 use epitaph_crash_model::{ProjectId, Timestamp};
 use epitaph_symbolicate::{DebugId, DiskCache, Freshness, Gathered, Store, SymbolError};
 use tokio::sync::OnceCell;
@@ -12,6 +15,11 @@ use crate::{debug_file::SymbolSettings, processor::Refusal};
 
 /// How exactly it is known when symbols were used last, in milliseconds: each use would be a write otherwise.
 const NOTED_EVERY: i64 = 24 * 60 * 60 * 1000;
+/// Modules of which it is remembered what was last found.
+const MODULES: usize = 20_000;
+
+/// The number of the last debug file of each module that had come when the store was asked anew.
+type Seen = HashMap<(ProjectId, String), i64>;
 
 /// The symbols of all projects. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,12 +28,13 @@ pub(crate) struct Shelf {
     bucket: Bucket,
     catalog: Catalog,
     store: Arc<OnceCell<(DiskCache, Store)>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Shelf {
     /// Nothing is touched yet.
     pub(crate) fn new(settings: Arc<SymbolSettings>, bucket: Bucket, catalog: Catalog) -> Self {
-        Self { settings, bucket, catalog, store: Arc::default() }
+        Self { settings, bucket, catalog, store: Arc::default(), seen: Arc::default() }
     }
 
     /// The store, opened when it is needed first.
@@ -37,27 +46,34 @@ impl Shelf {
         self.store.get_or_try_init(open).await
     }
 
-    /// Puts the caches of those of these modules that have some into a folder. `None` if none has: the catalog tells,
-    /// which is asked each time, so that no crash goes without symbols that are there.
+    /// Which of these modules have symbols. The catalog tells, which is asked each time, so that no crash goes without
+    /// symbols that are there.
+    pub(crate) async fn held(
+        &self,
+        project: ProjectId,
+        debug_ids: BTreeSet<String>,
+    ) -> Result<Vec<HeldSymbols>, Refusal> {
+        let asked: Vec<String> = debug_ids.into_iter().collect();
+        Ok(self.catalog.held_symbols(project, &asked).await?)
+    }
+
+    /// Puts the caches of modules that have some into a folder. `None` if none has.
     ///
     /// Symbols that this machine has no room for, or that are damaged, are as if they were not there: a crash without
     /// lines is better than one that waits for ever.
     pub(crate) async fn gather(
         &self,
         project: ProjectId,
-        debug_ids: BTreeSet<String>,
+        held: &[HeldSymbols],
     ) -> Result<Option<Gathered>, Refusal> {
-        let asked: Vec<String> = debug_ids.into_iter().collect();
-        let known = self.catalog.known_debug_ids(project, &asked).await?;
-        if known.is_empty() {
+        if held.is_empty() {
             return Ok(None);
         }
-        let ids: BTreeSet<DebugId> = known.iter().filter_map(|id| DebugId::from_breakpad(id).ok()).collect();
-        let gathered = self.gather_known(project, &ids).await;
-        match gathered {
+        match self.gather_held(project, held).await {
             Ok(gathered) => {
                 let now = Timestamp::now();
-                self.catalog.use_debug_files(project, &known, now, now.plus_millis(-NOTED_EVERY)).await?;
+                let used: Vec<String> = held.iter().map(|held| held.debug_id.clone()).collect();
+                self.catalog.use_debug_files(project, &used, now, now.plus_millis(-NOTED_EVERY)).await?;
                 Ok(Some(gathered))
             }
             Err(error @ (SymbolError::NoRoom { .. } | SymbolError::Damaged(_))) => {
@@ -68,17 +84,39 @@ impl Shelf {
         }
     }
 
-    async fn gather_known(
-        &self,
-        project: ProjectId,
-        ids: &BTreeSet<DebugId>,
-    ) -> Result<Gathered, SymbolError> {
+    async fn gather_held(&self, project: ProjectId, held: &[HeldSymbols]) -> Result<Gathered, SymbolError> {
         let (_, store) = self.store().await?;
-        let gathered = store.gather(project, ids.iter().copied(), Freshness::Remembered).await?;
-        if gathered.found.len() == ids.len() {
-            return Ok(gathered);
+        let ids: BTreeSet<DebugId> =
+            held.iter().filter_map(|held| DebugId::from_breakpad(&held.debug_id).ok()).collect();
+        if self.has_seen(project, held) {
+            let gathered = store.gather(project, ids.iter().copied(), Freshness::Remembered).await?;
+            if gathered.found.len() == ids.len() {
+                return Ok(gathered);
+            }
         }
         // What is remembered is older than what the catalog tells.
-        store.gather(project, ids.iter().copied(), Freshness::Now).await
+        let gathered = store.gather(project, ids.iter().copied(), Freshness::Now).await?;
+        self.see(project, held);
+        Ok(gathered)
+    }
+
+    /// Whether the store was asked since the last debug file of each of them came.
+    fn has_seen(&self, project: ProjectId, held: &[HeldSymbols]) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_seen = |held: &HeldSymbols| {
+            seen.get(&(project, held.debug_id.clone())).is_some_and(|arrival| *arrival >= held.arrival)
+        };
+        held.iter().all(is_seen)
+    }
+
+    fn see(&self, project: ProjectId, held: &[HeldSymbols]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() + held.len() > MODULES {
+            seen.clear();
+        }
+        for held in held {
+            let arrival = seen.entry((project, held.debug_id.clone())).or_default();
+            *arrival = held.arrival.max(*arrival);
+        }
     }
 }

@@ -225,7 +225,7 @@ pub(crate) async fn forget_names(
     project: ProjectId,
     crashes: &[CrashId],
 ) -> Result<(), CatalogError> {
-    for table in ["client_ids", "aliases", "dump_digests"] {
+    for table in ["client_ids", "aliases", "dump_digests", "signature_samples"] {
         let statement = AssertSqlSafe(forget_names_among(table, crashes.len()));
         let mut forget = sqlx::query(statement).bind(project.as_i64());
         for crash in crashes {

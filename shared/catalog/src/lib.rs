@@ -21,12 +21,18 @@ mod error;
 mod fact;
 mod feedback;
 mod issue;
+mod late;
+#[cfg(test)]
+mod late_tests;
 mod lease;
 mod migrate;
+mod missing;
+mod overrides;
 mod postgres;
 mod project;
 mod questions;
 mod record;
+mod resign;
 mod retention;
 mod row;
 mod rules;
@@ -63,6 +69,9 @@ pub use crate::{
     error::CatalogError,
     feedback::Feedback,
     issue::{Issue, IssueOrder, IssueQuery, IssueStatus},
+    late::{Awaited, HeldSymbols, Lacking, MissingModule, NamedAgain, Renamed, Sample},
+    missing::Missing,
+    overrides::MixedSignature,
     project::Project,
     record::{NewCrash, Recorded},
     rules::{CountedOutcome, RulesDocument},

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_counted.sql"),
     include_str!("../migrations/0006_segments.sql"),
     include_str!("../migrations/0007_symbols.sql"),
+    include_str!("../migrations/0008_late_symbols.sql"),
     include_str!("../migrations/0009_symbol_requests.sql"),
 ];
 

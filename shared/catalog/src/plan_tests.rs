@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::{
-    Catalog, Dimension, crash, duplicate, feedback, issue, record, retention, rules,
+    Catalog, Dimension, crash, duplicate, feedback, issue, late, missing, overrides, record, resign,
+    retention, rules,
     sample::{Engine, catalog},
     segment, snapshot, statistics, symbol_request,
 };
@@ -56,6 +57,24 @@ fn all_statements() -> Vec<String> {
         snapshot::RECENT,
         snapshot::SIGNATURES,
         symbol_request::FORGET,
+        late::ISSUE_NAMED,
+        late::FORGET_NAMES,
+        late::MISSING_OF,
+        late::FORGET_MISSING,
+        late::SAMPLES,
+        late::DROP_SAMPLE,
+        late::SIGNATURE,
+        late::OTHER_OF_ISSUE,
+        late::ALL_WAITING,
+        late::WAITING_FOR_MODULE,
+        late::IS_WAITING,
+        missing::MISSING,
+        resign::FIRST_LEFT,
+        resign::STOP_SEALING,
+        overrides::MIXED,
+        overrides::FORGET_MIXED,
+        overrides::OVERRIDES,
+        overrides::FORGET_OVERRIDE,
     ];
     let mut statements: Vec<String> = statements.map(str::to_owned).into();
     statements.extend([crash::known_among(500), retention::delete_among(500), duplicate::aliases_among(500)]);
@@ -66,7 +85,8 @@ fn all_statements() -> Vec<String> {
         snapshot::signatures_among(500),
         snapshot::recorded_among(500),
     ]);
-    let named = ["client_ids", "aliases", "dump_digests"];
+    statements.extend([late::held_among(500), resign::among(500), resign::change_among(500)]);
+    let named = ["client_ids", "aliases", "dump_digests", "signature_samples"];
     statements.extend(named.map(|table| duplicate::forget_names_among(table, 500)));
     for (table, name) in [("aliases", "alias"), ("client_ids", "client_id")] {
         statements.extend([true, false].map(|in_project| duplicate::named_in(table, name, in_project)));
@@ -84,17 +104,10 @@ async fn no_statement_reads_all_facts_signatures_or_seen_crashes() {
         let plan = plan(&catalog, &statement).await;
         let scans = |step: &String| {
             let tables = ["f", "k", "l", "s", "i", "n", "facts", "signatures", "issues", "seen", "feedback"];
-            let names = [
-                "aliases",
-                "client_ids",
-                "dump_digests",
-                "hour_firsts",
-                "outcomes",
-                "g",
-                "segments",
-                "symbol_requests",
-            ];
-            tables.iter().chain(&names).any(|table| reads_all_of(table, step))
+            let names = ["aliases", "client_ids", "dump_digests", "hour_firsts", "outcomes", "g", "segments"];
+            let late = ["m", "d", "names", "missing_symbols", "signature_samples", "debug_files", "x", "o"];
+            let symbols = ["symbol_requests"];
+            tables.iter().chain(&names).chain(&late).chain(&symbols).any(|table| reads_all_of(table, step))
         };
         assert!(!plan.is_empty() && !plan.iter().any(scans), "{statement}\n{plan:#?}");
     }
@@ -150,6 +163,17 @@ const MANY_ROWS: &str = "\
     INSERT INTO hour_firsts SELECT i, p, i::text, i::text \
         FROM generate_series(1, 50) p, generate_series(1, 400) i; \
     INSERT INTO segments SELECT p, i::text, 'listed', i, i, i, i::text, i::text, 1, 1, '' \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO names SELECT p, i::text, i FROM generate_series(1, 50) p, generate_series(1, 40) i; \
+    INSERT INTO missing_symbols SELECT p, i::text, (1 + i % 40)::text, 'm', i \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO signature_samples SELECT p, (1 + i % 40)::text, i::text, '1', i \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO debug_files SELECT p, i::text, i::text, NULL, 'n', 'n', 'f', NULL, 1, NULL, NULL, NULL, 0, i, i, i \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO mixed_signatures SELECT p, i::text, i \
+        FROM generate_series(1, 50) p, generate_series(1, 400) i; \
+    INSERT INTO overrides SELECT p, i::text, i::text \
         FROM generate_series(1, 50) p, generate_series(1, 400) i; \
     INSERT INTO outcomes SELECT 20000 + i % 10, p, i::text, 'dropped', 1 \
         FROM generate_series(1, 50) p, generate_series(1, 400) i; \

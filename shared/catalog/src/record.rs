@@ -3,7 +3,9 @@
 use epitaph_crash_model::{CrashId, Fact, IssueNumber, ProjectId, RuleOutcome, Signature, Timestamp};
 use sqlx::Row as _;
 
-use crate::{Catalog, CatalogError, IssueStatus, duplicate, fact, questions::Transaction, row, rules};
+use crate::{
+    Catalog, CatalogError, IssueStatus, Lacking, duplicate, fact, late, questions::Transaction, row, rules,
+};
 
 pub(crate) const SEE: &str = "INSERT INTO seen (day, project, crash_id, attempt, counted_by) \
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
@@ -11,12 +13,12 @@ pub(crate) const FIND_ISSUE: &str = "SELECT issue FROM signatures WHERE project 
 /// Changes nothing, but whoever else numbers an issue of this project now waits.
 pub(crate) const LOCK_PROJECT: &str =
     "UPDATE projects SET next_issue = next_issue WHERE id = $1 RETURNING next_issue";
-const TAKE_NUMBER: &str = "UPDATE projects SET next_issue = next_issue + 1 WHERE id = $1";
-const ADD_ISSUE: &str = "INSERT INTO issues (project, number, title, status, kind, created_at) \
+pub(crate) const TAKE_NUMBER: &str = "UPDATE projects SET next_issue = next_issue + 1 WHERE id = $1";
+pub(crate) const ADD_ISSUE: &str = "INSERT INTO issues (project, number, title, status, kind, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
-const ADD_SIGNATURE: &str = "INSERT INTO signatures (project, id, rules, text, issue, first_seen_at, \
-    first_crash, first_release, last_seen_at, last_crash, last_release) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $7, $8)";
+pub(crate) const ADD_SIGNATURE: &str = "INSERT INTO signatures (project, id, rules, text, issue, first_seen_at, \
+    first_crash, first_release, last_seen_at, last_crash, last_release, named_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $7, $8, $9)";
 /// Touches no row, and so locks none, unless crashes are recorded out of order.
 pub(crate) const LOWER_FIRST: &str = "UPDATE signatures \
     SET first_seen_at = $3, first_crash = $4, first_release = $5 \
@@ -32,8 +34,10 @@ pub(crate) const WAS_SEEN: &str = "SELECT 1 WHERE \
 pub struct NewCrash {
     /// What statistics count of it.
     pub fact: Fact,
-    /// The signature that `fact` names.
+    /// What the rules call it. `fact` names the same signature, unless symbols are lacking.
     pub signature: Signature,
+    /// Which symbols it lacks. Then `fact` names what stands for it until they come.
+    pub lacking: Option<Lacking>,
     /// What its issue is called, should it be the first of a new one.
     pub title: String,
     /// Which attempt at processing it this is; names the document that wins if this one is recorded.
@@ -103,7 +107,7 @@ impl Catalog {
 /// The caller commits if the crash is the first, and rolls back otherwise.
 async fn record_in(transaction: &mut Transaction, crash: &NewCrash) -> Result<Recorded, CatalogError> {
     let fact = &crash.fact;
-    if fact.signature != crash.signature.id {
+    if crash.lacking.is_none() && fact.signature != crash.signature.id {
         return Err(CatalogError::Invalid("the fact names another signature than the crash has"));
     }
     let see = sqlx::query(SEE)
@@ -130,12 +134,14 @@ async fn record_in(transaction: &mut Transaction, crash: &NewCrash) -> Result<Re
     if !add_fact(transaction, crash).await? {
         return Ok(Recorded::Already);
     }
+    late::note_lacking(transaction, crash).await?;
     rules::count_outcomes(transaction, fact.crash_id.day(), &crash.outcomes).await?;
     Ok(Recorded::First { issue: IssueNumber(issue), new_issue })
 }
 
 async fn find_issue(transaction: &mut Transaction, crash: &NewCrash) -> Result<Option<i64>, CatalogError> {
-    let find = sqlx::query(FIND_ISSUE).bind(crash.fact.project.as_i64()).bind(crash.signature.id.to_string());
+    let find =
+        sqlx::query(FIND_ISSUE).bind(crash.fact.project.as_i64()).bind(crash.fact.signature.to_string());
     Ok(transaction.maybe(find).await?.map(|row| row.try_get("issue")).transpose()?)
 }
 
@@ -152,26 +158,32 @@ async fn add_issue(transaction: &mut Transaction, crash: &NewCrash) -> Result<(i
         lower_first(transaction, fact).await?;
         return Ok((issue, false));
     }
-    transaction.execute(sqlx::query(TAKE_NUMBER).bind(project)).await?;
-    let issue = sqlx::query(ADD_ISSUE)
-        .bind(project)
-        .bind(number)
-        .bind(row::text(&crash.title))
-        .bind(IssueStatus::Open.as_str())
-        .bind(fact.kind.as_str())
-        .bind(Timestamp::now().as_millis());
-    transaction.execute(issue).await?;
+    let named = late::issue_named(transaction, fact.project, crash.signature.id).await?;
+    let (issue, is_new) = (named.unwrap_or(number), named.is_none());
+    if is_new {
+        transaction.execute(sqlx::query(TAKE_NUMBER).bind(project)).await?;
+        let issue = sqlx::query(ADD_ISSUE)
+            .bind(project)
+            .bind(number)
+            .bind(row::text(&crash.title))
+            .bind(IssueStatus::Open.as_str())
+            .bind(fact.kind.as_str())
+            .bind(Timestamp::now().as_millis());
+        transaction.execute(issue).await?;
+        late::name_issue(transaction, fact.project, crash.signature.id, number).await?;
+    }
     let signature = sqlx::query(ADD_SIGNATURE)
         .bind(project)
-        .bind(crash.signature.id.to_string())
+        .bind(fact.signature.to_string())
         .bind(i64::from(crash.signature.rules))
         .bind(row::text(&crash.signature.text))
-        .bind(number)
+        .bind(issue)
         .bind(fact.received_at.as_millis())
         .bind(fact.crash_id.to_string())
-        .bind(row::optional_text(fact.release.as_ref()));
+        .bind(row::optional_text(fact.release.as_ref()))
+        .bind(crash.lacking.as_ref().map_or(0, |lacking| lacking.known));
     transaction.execute(signature).await?;
-    Ok((number, true))
+    Ok((issue, is_new))
 }
 
 /// Queues do not keep order: the first crash of a signature may be recorded after others.

@@ -133,6 +133,7 @@ pub(crate) fn crash(index: u32, signature: &str, received_at: i64) -> NewCrash {
         signature,
         attempt: format!("attempt-{index}"),
         counted_by: None,
+        lacking: None,
         client_id: None,
         dump_digest: None,
         outcomes: Vec::new(),

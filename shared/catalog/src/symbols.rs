@@ -37,13 +37,16 @@ const LATEST: &str = select!(
 );
 const UNUSED: &str = select!("WHERE pinned = 0 AND last_used_at < $1 ORDER BY last_used_at LIMIT $2");
 const OF_FILE: &str = "SELECT 1 FROM debug_files WHERE project = $1 AND sha256 = $2 LIMIT 1";
+/// The number is given under a lock, so who reads it finds all files with that number or a lower one.
+const ARRIVE: &str = "UPDATE projects SET arrivals = arrivals + 1 WHERE id = $1 RETURNING arrivals";
 const ADD: &str = "INSERT INTO debug_files (project, debug_id, sha256, code_id, name, uploaded_as, format, arch, \
-    size, lines, unwind, release, pinned, uploaded_at, last_used_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+    size, lines, unwind, release, pinned, uploaded_at, last_used_at, arrival) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
     ON CONFLICT (project, debug_id, sha256) DO UPDATE SET code_id = excluded.code_id, name = excluded.name, \
     uploaded_as = excluded.uploaded_as, format = excluded.format, arch = excluded.arch, size = excluded.size, \
     lines = excluded.lines, unwind = excluded.unwind, \
-    release = COALESCE(excluded.release, debug_files.release), last_used_at = excluded.last_used_at";
+    release = COALESCE(excluded.release, debug_files.release), last_used_at = excluded.last_used_at, \
+    arrival = excluded.arrival";
 const REMOVE: &str = "DELETE FROM debug_files WHERE project = $1 AND debug_id = $2 AND sha256 = $3";
 const PIN: &str = "UPDATE debug_files SET pinned = $3 WHERE project = $1 AND release = $2 AND pinned <> $3";
 
@@ -186,11 +189,16 @@ impl Catalog {
         Ok(self.maybe(question).await?.is_some())
     }
 
-    /// Adds a debug file. One that is there is replaced, but for when it came and whether it is pinned.
+    /// Adds a debug file. One that is there is replaced, but for when it came and whether it is pinned. Either way
+    /// crashes that lack it are named again: see [`Catalog::waiting_for_symbols`].
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`].
+    /// [`CatalogError::UnknownProject`], [`CatalogError::Unavailable`].
     pub async fn add_debug_file(&self, file: &DebugFileRow) -> Result<(), CatalogError> {
+        let mut transaction = self.begin().await?;
+        let arrived = transaction.maybe(sqlx::query(ARRIVE).bind(file.project.as_i64())).await?;
+        let arrived = arrived.ok_or(CatalogError::UnknownProject(file.project))?;
+        let arrival: i64 = arrived.try_get("arrivals")?;
         let add = sqlx::query(ADD)
             .bind(file.project.as_i64())
             .bind(row::text(&file.debug_id))
@@ -206,8 +214,8 @@ impl Catalog {
             .bind(row::optional_text(file.release.as_ref()))
             .bind(i64::from(file.pinned))
             .bind(file.uploaded_at.as_millis())
-            .bind(file.last_used_at.as_millis());
-        let mut transaction = self.begin().await?;
+            .bind(file.last_used_at.as_millis())
+            .bind(arrival);
         transaction.execute(add).await?;
         transaction.commit().await
     }

@@ -11,7 +11,7 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(T0 + millis)
 }
 
-fn file(debug_id: &str, sha256: &str, uploaded_at: i64) -> DebugFileRow {
+pub(crate) fn file(debug_id: &str, sha256: &str, uploaded_at: i64) -> DebugFileRow {
     DebugFileRow {
         project: PROJECT,
         debug_id: debug_id.to_owned(),

@@ -9,6 +9,7 @@ mod debug_file;
 mod fact;
 mod id;
 mod kind;
+mod late;
 mod message;
 mod number;
 mod outcome;
@@ -23,6 +24,7 @@ pub use debug_file::{UPLOADED_FILE_VERSION, UploadedFile, WANTED_SYMBOLS_VERSION
 pub use fact::Fact;
 pub use id::{CrashId, IssueNumber, ParseIdError, ProjectId, SignatureId};
 pub use kind::Kind;
+pub use late::{LateCrash, LateCrashes};
 pub use message::{MESSAGE_SPEC_VERSION, Message, MessageKind};
 pub use number::Address;
 pub use outcome::{RuleOutcome, RuleVerdict};

@@ -18,12 +18,15 @@ pub enum MessageKind {
     DebugFile,
     /// Ask the project's symbol sources for the debug file that `data` names, a [`WantedSymbols`](crate::WantedSymbols).
     WantedSymbols,
+    /// Name crashes of the project again whose symbols came late: those in `data`, some
+    /// [`LateCrashes`](crate::LateCrashes), or all that wait where it is null.
+    LateSymbols,
 }
 
 impl MessageKind {
     /// All of them.
-    pub const ALL: [MessageKind; 3] =
-        [MessageKind::Report, MessageKind::DebugFile, MessageKind::WantedSymbols];
+    pub const ALL: [MessageKind; 4] =
+        [MessageKind::Report, MessageKind::DebugFile, MessageKind::WantedSymbols, MessageKind::LateSymbols];
 
     /// The CloudEvent's `type`.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +34,7 @@ impl MessageKind {
             MessageKind::Report => "report",
             MessageKind::DebugFile => "debug-file",
             MessageKind::WantedSymbols => "wanted-symbols",
+            MessageKind::LateSymbols => "late-symbols",
         }
     }
 }

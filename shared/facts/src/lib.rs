@@ -21,7 +21,7 @@ mod segment;
 mod version;
 
 #[cfg(feature = "query")]
-pub use all::{Facts, Top, TopIssue, TopIssues, View};
+pub use all::{Facts, MissingSymbols, Top, TopIssue, TopIssues, View};
 #[cfg(feature = "query")]
 pub use engine::{Cursor, Engine, EngineOptions, Listing, Page, Signatures, Snapshot};
 #[cfg(feature = "query")]
@@ -34,6 +34,6 @@ pub use question::{
     Verdict, Work,
 };
 #[cfg(feature = "query")]
-pub use segment::{Segment, SegmentWriter, compact};
+pub use segment::{Segment, SegmentWriter, compact, compact_signed};
 #[cfg(feature = "query")]
 pub use version::compare as compare_versions;

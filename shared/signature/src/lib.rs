@@ -10,20 +10,26 @@
 //! where the client tells which they are; one without telling frames is named by what it says. A client's own
 //! fingerprint goes before all of that.
 //!
+//! No more than the first [`DEEPEST`] frames are read, inlined ones included. So a crash whose symbols are not all here
+//! can be told apart from others by where its first frames lie ([`raw`]): crashes that are alike in that get the same
+//! signature once the symbols come, whatever the symbols say, as long as their stacks are unwound alike.
+//!
 //! The rules have a version. A change that could give one crash another signature is a new version, because a
 //! signature that is stored once must mean the same for ever.
 
 mod exception;
 mod name;
+mod raw;
 mod rules;
 
 use epitaph_crash_model::{Exception, Frame, Kind, Signature, SignatureId, SignatureStep, StepDecision};
 use sha2::{Digest, Sha256};
 
+pub use crate::raw::{raw, raw_as};
 use crate::rules::{Effect, Rule};
 
 /// The version of the rules, stored in every signature.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// How many frames make a signature, at most.
 pub const FRAMES: usize = 3;
@@ -31,8 +37,8 @@ pub const FRAMES: usize = 3;
 /// The longest text of a signature, in characters.
 pub const LONGEST_TEXT: usize = 300;
 
-/// How far out a frame is looked for that explains all frames inside it, such as `abort`. Machinery is never deeper.
-const MACHINERY: usize = 64;
+/// How many frames are read, at most. What a crash's own frames are called by, such as `abort`, is never deeper.
+pub const DEEPEST: usize = 32;
 
 /// The name of a frame that lies in no module.
 const UNKNOWN: &str = "unknown";
@@ -85,11 +91,12 @@ pub fn is_default(part: &str) -> bool {
 fn by_rules(crash: &Unsigned<'_>) -> (Vec<String>, Vec<SignatureStep>) {
     let naming = exception::naming(crash.exceptions);
     let managed = naming.is_some();
-    let own = crash.frames.iter().any(|frame| frame.in_app == Some(true));
-    let (mut names, mut steps) = choose(crash.frames, Choice { managed, own });
+    let frames = crash.frames.get(..DEEPEST).unwrap_or(crash.frames);
+    let own = frames.iter().any(|frame| frame.in_app == Some(true));
+    let (mut names, mut steps) = choose(frames, Choice { managed, own });
     // The game's own frames may all be machinery, or only where it begins: then all frames count.
     if own && !exception::tell(&names) {
-        (names, steps) = choose(crash.frames, Choice { managed, own: false });
+        (names, steps) = choose(frames, Choice { managed, own: false });
     }
     let telling = names.iter().any(|name| name != UNKNOWN);
     if let Some((exception, kind)) = naming {
@@ -130,19 +137,18 @@ impl Choice {
 
 /// The names that are used, and what became of every frame that was looked at.
 fn choose(frames: &[Frame], choice: Choice) -> (Vec<String>, Vec<SignatureStep>) {
-    let named: Vec<String> = frames.iter().take(MACHINERY).map(|frame| choice.name(frame)).collect();
+    let named: Vec<String> = frames.iter().map(|frame| choice.name(frame)).collect();
     let cause = named.iter().enumerate().take_while(|(_, name)| !ends(name)).filter_map(explains).last();
 
     let mut names: Vec<String> = Vec::new();
     let mut steps = Vec::new();
-    for (index, frame) in frames.iter().enumerate() {
+    for (index, (frame, name)) in frames.iter().zip(&named).enumerate() {
         let mut step = |decision, because| steps.push(SignatureStep { frame: index, decision, because });
         if let Some((outer, rule)) = cause.filter(|&(outer, _)| index < outer) {
             step(StepDecision::Skipped, format!("called by frame {outer}: {}", rule.because));
             continue;
         }
-        let name = named.get(index).cloned().unwrap_or_else(|| choice.name(frame));
-        let rule = frame.function.as_ref().and_then(|_| rules::matching(&name));
+        let rule = frame.function.as_ref().and_then(|_| rules::matching(name));
         if let Some(rule) = rule {
             step(StepDecision::Skipped, rule.because.to_owned());
             if rule.effect == Effect::End {
@@ -158,8 +164,8 @@ fn choose(frames: &[Frame], choice: Choice) -> (Vec<String>, Vec<SignatureStep>)
                 "one more frame in no module says no more than the one before".to_owned(),
             );
         } else {
-            step(StepDecision::Used, used_because(frame, &name));
-            names.push(name);
+            step(StepDecision::Used, used_because(frame, name));
+            names.push(name.clone());
             if names.len() == FRAMES {
                 break;
             }

@@ -105,8 +105,27 @@ fn with_directory_first(dump: SynthMinidump) -> Vec<u8> {
 
 /// A crash of a Windows game: two threads, the second named, an access violation in the first, three calls deep.
 pub fn windows() -> Vec<u8> {
+    windows_with(stack([GAME_BASE + 0x2001, GAME_BASE + 0x3001].into_iter()))
+}
+
+/// How far above its stack pointer the innermost function of [`misleading`] has its caller's, in bytes.
+pub const MISLEADING_FRAME: u64 = 672;
+
+/// The same crash with a stack on which frame pointers lead through forty calls from `0x2001` in the game. With unwind
+/// information for the innermost function, which has [`MISLEADING_FRAME`], it was called from `caller` in the game.
+pub fn misleading(caller: u64) -> Vec<u8> {
+    let mut frame = STACK_BASE;
+    let mut section = Section::with_endian(LITTLE);
+    for _ in 0..40 {
+        frame += 16;
+        section = section.D64(frame).D64(GAME_BASE + 0x2001);
+    }
+    let section = section.D64(0).D64(0).D64(GAME_BASE + caller).append_repeated(0, 256);
+    windows_with(Memory::with_section(section, STACK_BASE))
+}
+
+fn windows_with(stack: Memory) -> Vec<u8> {
     let (name, record) = (DumpString::new(r"C:\Games\Game.exe", LITTLE), pdb_record());
-    let stack = stack([GAME_BASE + 0x2001, GAME_BASE + 0x3001].into_iter());
     let crashed = context(GAME_BASE + 0x1000, STACK_BASE - 8, STACK_BASE);
     let waiting = context(GAME_BASE + 0x8000, STACK_BASE - 8, 0);
     let thread_name = DumpString::new("AudioMixer", LITTLE);

@@ -72,6 +72,7 @@ async fn store(
         title: crash.signature.text.clone(),
         attempt: "1".to_owned(),
         counted_by: None,
+        lacking: None,
         client_id: crash.client_id.clone(),
         dump_digest: None,
         outcomes: Vec::new(),

@@ -120,7 +120,7 @@ pub(super) async fn of_issue(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Crashes>, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
+    let issue = dashboard.issue_number(project, &issue).await?;
     let limit = asked.limit(DEFAULT_CRASHES, MOST_CRASHES)?;
     let before = asked.before.as_deref().map(str::parse).transpose();
     let before = before.map_err(|_| bad("before", "a crash id, as `next` of the answer before gives it"))?;

@@ -75,7 +75,7 @@ pub(super) async fn one(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Issue>, Fault> {
     let project = dashboard.project(&project).await?.id;
-    let issue = issue.parse().map_err(|_| Fault::NoSuchIssue)?;
+    let issue = dashboard.issue_number(project, &issue).await?;
     let since = asked.period(Timestamp::now(), "all")?.from;
     let view = dashboard.facts().view(project).await?;
     view.issue(issue, since).await?.map(Json).ok_or(Fault::NoSuchIssue)

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
-    response::Response,
+    response::{IntoResponse as _, Redirect, Response},
 };
-use epitaph_crash_model::{IssueNumber, Kind, Timestamp};
+use epitaph_crash_model::{Kind, Timestamp};
 use epitaph_facts::{Answer, Column, Dimension, Filter, Listing, Measures, Question, Verdict};
 use serde::Deserialize;
 
@@ -99,7 +99,10 @@ pub(crate) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Fault> {
     let (page, project) = Page::of(&dashboard, &visitor, &project, "issues").await?;
-    let id: IssueNumber = number_text.parse().map_err(|_| Fault::NoSuchIssue)?;
+    let id = dashboard.issue_number(project.id, &number_text).await?;
+    if number_text.parse() != Ok(id) {
+        return Ok(Redirect::to(&format!("/projects/{}/issues/{id}", project.id)).into_response());
+    }
     let (view, t, now) = (dashboard.facts().view(project.id).await?, page.t, Timestamp::now());
     let period = Period::of_page(asked.period.as_deref());
     let place = Place::new(format!("/projects/{}/issues/{id}", project.id), period, asked.search.as_deref());

@@ -7,18 +7,20 @@ use axum::{
 };
 use epitaph_catalog::DebugFileRow;
 use epitaph_crash_model::Timestamp;
+use epitaph_facts::MissingSymbols;
 use serde::Deserialize;
 
 use super::{Page, html};
 use crate::{
     Dashboard,
     fault::Fault,
-    shown::{When, line, size},
+    shown::{When, line, number, size},
     texts::Texts,
     visitor::Visitor,
 };
 
 const FILES: u32 = 50;
+const MISSING: usize = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -29,10 +31,17 @@ pub(crate) struct Asked {
 #[template(path = "symbols.html")]
 struct SymbolsView<'a> {
     page: Page<'a>,
+    missing: Vec<MissingView>,
     files: Vec<FileView>,
     older_href: Option<String>,
     newest_href: Option<String>,
     upload: String,
+}
+
+struct MissingView {
+    name: String,
+    debug_id: String,
+    crashes: String,
 }
 
 struct FileView {
@@ -67,7 +76,9 @@ pub(crate) async fn show(
     let older = files.last().filter(|_| has_more).map(|last| {
         format!("{address}?after={}.{}.{}#files", last.uploaded_at.as_millis(), last.debug_id, last.sha256)
     });
+    let missing = dashboard.facts().view(project.id).await?.missing_symbols(MISSING).await?;
     html(&SymbolsView {
+        missing: missing.iter().map(MissingView::new).collect(),
         files: files.iter().map(|file| FileView::new(file, now, t)).collect(),
         older_href: older,
         newest_href: after.map(|_| format!("{address}#files")),
@@ -78,6 +89,16 @@ pub(crate) async fn show(
         ),
         page,
     })
+}
+
+impl MissingView {
+    fn new(missing: &MissingSymbols) -> Self {
+        Self {
+            name: line(&missing.module.name),
+            debug_id: line(&missing.module.debug_id),
+            crashes: number(missing.count),
+        }
+    }
 }
 
 impl FileView {

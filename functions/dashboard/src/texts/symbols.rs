@@ -8,6 +8,10 @@ pub(crate) struct Symbols {
     /// Of names of modules, and how many more there are.
     pub(crate) missing_for: fn(&str, usize) -> String,
     pub(crate) on_their_way: &'static str,
+    pub(crate) missing_heading: &'static str,
+    pub(crate) missing_text: &'static str,
+    pub(crate) none_missing: &'static str,
+    pub(crate) crashes_affected: &'static str,
     pub(crate) arrived_heading: &'static str,
     pub(crate) nothing_arrived: &'static str,
     pub(crate) arrived: &'static str,
@@ -34,6 +38,10 @@ pub(super) const ENGLISH: Symbols = Symbols {
         )
     },
     on_their_way: "There are symbols for this stack, but they are not on this machine yet. Load the page again in a moment.",
+    missing_heading: "Missing",
+    missing_text: "Modules that crashes lie in and that have no symbols, those that most crashes wait for first.",
+    none_missing: "No crash waits for symbols.",
+    crashes_affected: "Crashes that wait",
     arrived_heading: "Debug files",
     nothing_arrived: "No debug file has arrived yet.",
     arrived: "Arrived",
@@ -63,6 +71,10 @@ pub(super) const KOREAN: Symbols = Symbols {
         format!("심볼이 없는 모듈: {names}{more}. 디버그 파일을 올리면 이 프레임에 함수와 줄이 표시됩니다.")
     },
     on_their_way: "이 스택의 심볼이 있지만 아직 이 서버로 가져오는 중입니다. 잠시 후 페이지를 다시 여세요.",
+    missing_heading: "없는 심볼",
+    missing_text: "크래시가 지나간 모듈 가운데 심볼이 없는 것입니다. 기다리는 크래시가 많은 순서입니다.",
+    none_missing: "심볼을 기다리는 크래시가 없습니다.",
+    crashes_affected: "기다리는 크래시",
     arrived_heading: "디버그 파일",
     nothing_arrived: "아직 올라온 디버그 파일이 없습니다.",
     arrived: "올라온 시각",

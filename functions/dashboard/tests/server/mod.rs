@@ -141,19 +141,31 @@ impl Server {
 
     /// Records a crash; by a rule, only counts it.
     pub async fn count(&self, crash: &Crash, counted_by: Option<&str>) -> IssueNumber {
-        let new = NewCrash {
+        self.add(NewCrash { counted_by: counted_by.map(str::to_owned), ..self.ready(crash) }).await
+    }
+
+    /// A crash as it is recorded.
+    pub fn ready(&self, crash: &Crash) -> NewCrash {
+        NewCrash {
             fact: epitaph_facts::fact_of(crash, &self.root.derive(Purpose::UserHash)),
             signature: crash.signature.clone(),
             title: crash.signature.text.clone(),
             attempt: "1".to_owned(),
-            counted_by: counted_by.map(str::to_owned),
+            counted_by: None,
+            lacking: None,
             client_id: crash.client_id.clone(),
             dump_digest: None,
             outcomes: Vec::new(),
-        };
+        }
+    }
+
+    /// Records it.
+    pub async fn add(&self, new: NewCrash) -> IssueNumber {
         match self.catalog.record(&new).await.unwrap() {
             Recorded::First { issue, .. } => issue,
-            Recorded::Duplicate { .. } | Recorded::Already => panic!("{} was recorded before", crash.id),
+            Recorded::Duplicate { .. } | Recorded::Already => {
+                panic!("{} was recorded before", new.fact.crash_id)
+            }
         }
     }
 

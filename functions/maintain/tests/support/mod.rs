@@ -37,6 +37,8 @@ pub(crate) struct Queue {
     pub(crate) refuses_one: Mutex<Option<String>>,
     pub(crate) largest: usize,
     pub(crate) taken: Mutex<Vec<String>>,
+    /// The whole messages.
+    pub(crate) messages: Mutex<Vec<Message>>,
     /// A message is taken for each permit.
     pub(crate) gate: Semaphore,
     /// One permit for each message that has come to the gate.
@@ -50,6 +52,7 @@ impl Default for Queue {
             refuses_one: Mutex::default(),
             largest: 100_000,
             taken: Mutex::default(),
+            messages: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: Semaphore::new(0),
         }
@@ -78,6 +81,7 @@ impl Sender for Queue {
                 return Err(SendError::TooLarge { size, limit: self.largest });
             }
             self.taken.lock().unwrap().push(message.id.clone());
+            self.messages.lock().unwrap().push(message.clone());
             Ok(())
         })
     }
@@ -147,10 +151,14 @@ impl House {
             message_secret: secret(),
             sealing,
         };
-        let scratch = self.directory.path().join("scratch").join(CrashId::new().to_string());
-        let facts = Facts::new(catalog, self.bucket.clone(), scratch);
         let queue = Arc::clone(&self.queue);
-        Maintenance::new(settings, facts, queue)
+        Maintenance::new(settings, self.facts(catalog), queue)
+    }
+
+    /// Facts as one instance reads them.
+    pub(crate) fn facts(&self, catalog: Catalog) -> Facts {
+        let scratch = self.directory.path().join("scratch").join(CrashId::new().to_string());
+        Facts::new(catalog, self.bucket.clone(), scratch)
     }
 
     pub(crate) async fn put(&self, key: &Key) {
@@ -198,6 +206,7 @@ impl House {
             signature,
             attempt: "won".into(),
             counted_by,
+            lacking: None,
             client_id: None,
             dump_digest: None,
             outcomes: Vec::new(),

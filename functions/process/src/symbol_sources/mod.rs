@@ -26,7 +26,7 @@ use reqwest::Url;
 
 use self::download::{Fault, download};
 use crate::{
-    debug_file::{DebugFiles, Fetched, SymbolSettings},
+    debug_file::{Arrived, DebugFiles, Fetched, SymbolSettings},
     processor::Refusal,
     rules::RuleCache,
     symbols::Shelf,
@@ -103,8 +103,8 @@ impl SymbolSources {
         Self { settings, secret, bucket, catalog, rules, shelf, debug_files, resting: Arc::default() }
     }
 
-    /// Asks the sources for what a message wants, unless it has come meanwhile.
-    pub(crate) async fn handle(&self, message: &Message) -> Result<(), Refusal> {
+    /// Asks the sources for what a message wants, unless it has come meanwhile. Some crashes may have lacked it.
+    pub(crate) async fn handle(&self, message: &Message) -> Result<Arrived, Refusal> {
         let (wanted, id) = read(message)?;
         let (project, ids) = (wanted.project, std::slice::from_ref(&wanted.debug_id));
         if self.catalog.project(project).await?.is_none() {
@@ -124,7 +124,8 @@ impl SymbolSources {
                 }
             }
         }
-        Ok(self.catalog.settle_symbol_request(project, &wanted.debug_id, &without).await?)
+        self.catalog.settle_symbol_request(project, &wanted.debug_id, &without).await?;
+        Ok(Arrived { project, debug_ids: Some(vec![wanted.debug_id]) })
     }
 
     /// Takes in what a source has, or says why it has nothing.

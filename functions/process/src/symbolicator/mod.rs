@@ -29,7 +29,16 @@ pub(crate) fn debug_ids(crash: &Crash) -> impl Iterator<Item = &str> {
     stacks.filter(|frames| is_given(frames)).flatten().filter_map(|frame| frame.debug_id.as_deref())
 }
 
-/// Gives the native frames of a crash that a client gave their functions and lines, from the symbol caches in a folder.
+/// Whose frames are to be symbolicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that a client gave.
+    Clients,
+    /// Also those that were unwound before, from a dump that is no longer here.
+    All,
+}
+
+/// Gives the native frames of a crash their functions and lines, from the symbol caches in a folder.
 /// A child that fails is the fault of what it read: then the crash stays as it is.
 ///
 /// # Errors
@@ -38,8 +47,12 @@ pub(crate) async fn symbolicate(
     settings: &ParserSettings,
     symbols: &Path,
     crash: &mut Crash,
+    whose: Whose,
 ) -> Result<(), ParserError> {
-    let given: Vec<&mut Vec<Frame>> = stacks(crash).collect();
+    let given: Vec<&mut Vec<Frame>> = stacks(crash, whose).collect();
+    if given.is_empty() {
+        return Ok(());
+    }
     let asked = asked(&given).map_err(ParserError::Pipe)?;
     let arguments = [OsString::from(COMMAND)].into_iter().chain(settings.limits.arguments());
     let mut worker = Worker::start(&settings.program, arguments.chain([symbols.into()]), &asked)?;
@@ -66,10 +79,13 @@ pub(crate) async fn symbolicate(
     Ok(())
 }
 
-fn stacks(crash: &mut Crash) -> impl Iterator<Item = &mut Vec<Frame>> {
+fn stacks(crash: &mut Crash, whose: Whose) -> impl Iterator<Item = &mut Vec<Frame>> {
     let threads = crash.threads.iter_mut().map(|thread| &mut thread.frames);
     let stacks = threads.chain(crash.exceptions.iter_mut().map(|exception| &mut exception.frames));
-    stacks.filter(|frames| is_given(frames))
+    stacks.filter(move |frames| match whose {
+        Whose::Clients => is_given(frames),
+        Whose::All => frames.iter().any(|frame| frame.debug_id.is_some()),
+    })
 }
 
 fn is_given(frames: &[Frame]) -> bool {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod corpus;
 pub(crate) mod debug_files;
 pub(crate) mod house;
 

@@ -19,6 +19,7 @@ pub(crate) fn crash(number: u8) -> NewCrash {
         signature,
         attempt: "1".into(),
         counted_by: None,
+        lacking: None,
         client_id: None,
         dump_digest: None,
         outcomes: Vec::new(),

@@ -1,6 +1,7 @@
 //! All facts, wherever they are: those that the catalog has as rows, and those in segments.
 
 mod crashes;
+mod missing;
 mod top;
 mod view;
 
@@ -14,6 +15,7 @@ use epitaph_catalog::{Catalog, SegmentRow};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 pub use self::{
+    missing::MissingSymbols,
     top::{Top, TopIssue, TopIssues},
     view::View,
 };

@@ -2,12 +2,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
+    collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
 };
 
 use epitaph_bucket::Bucket;
-use epitaph_crash_model::{CrashId, Fact, Timestamp};
+use epitaph_crash_model::{CrashId, Fact, SignatureId, Timestamp};
 
 use super::{FactRows, Footer, RowGroup, Rows, Segment, SegmentWriter};
 use crate::{FactsError, engine::read_footer};
@@ -23,6 +23,19 @@ pub async fn compact(
     segments: &[Segment],
     writer: &mut SegmentWriter,
 ) -> Result<(), FactsError> {
+    compact_signed(bucket, segments, &HashMap::new(), writer).await
+}
+
+/// As [`compact`], and gives some crashes other signatures.
+///
+/// # Errors
+/// As [`compact`].
+pub async fn compact_signed(
+    bucket: &Bucket,
+    segments: &[Segment],
+    signatures: &HashMap<CrashId, SignatureId>,
+    writer: &mut SegmentWriter,
+) -> Result<(), FactsError> {
     let mut sources = Vec::new();
     let mut next = BinaryHeap::new();
     for segment in segments {
@@ -34,7 +47,7 @@ pub async fn compact(
     while let Some(Reverse((_, place, number))) = next.pop() {
         let Some(source) = sources.get_mut(number) else { continue };
         if place.is_some() {
-            source.write(writer)?;
+            source.write(signatures, writer)?;
         }
         if let Some((received, crash)) = source.place().await? {
             next.push(Reverse((received, Some(crash), number)));
@@ -76,8 +89,16 @@ impl<'a> Source<'a> {
         Ok(self.next.as_ref().map(|fact| (fact.received_at, fact.crash_id)))
     }
 
-    fn write(&mut self, writer: &mut SegmentWriter) -> Result<(), FactsError> {
-        self.next.take().map_or(Ok(()), |fact| writer.push(&fact))
+    fn write(
+        &mut self,
+        signatures: &HashMap<CrashId, SignatureId>,
+        writer: &mut SegmentWriter,
+    ) -> Result<(), FactsError> {
+        let Some(mut fact) = self.next.take() else { return Ok(()) };
+        if let Some(signature) = signatures.get(&fact.crash_id) {
+            fact.signature = *signature;
+        }
+        writer.push(&fact)
     }
 
     async fn load(&mut self) -> Result<bool, FactsError> {

@@ -29,7 +29,10 @@ pub(crate) use self::{
     read::RowGroup,
     rows::Rows,
 };
-pub use self::{compact::compact, write::SegmentWriter};
+pub use self::{
+    compact::{compact, compact_signed},
+    write::SegmentWriter,
+};
 
 /// The most rows of a row group: what is read, decoded and counted at once.
 pub(crate) const GROUP_ROWS: usize = 262_144;
