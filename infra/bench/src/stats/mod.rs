@@ -84,6 +84,9 @@ struct Times {
     cpu: f64,
     /// What was read for the first answer.
     bytes: u64,
+    /// The most memory that this process held while it asked, in bytes; also of the far bucket, which is in it.
+    peak: u64,
+    far_peak: u64,
     datafusion: Vec<f64>,
     datafusion_cpu: f64,
     postgres: Vec<f64>,
@@ -96,6 +99,7 @@ struct Taken {
     again: Vec<f64>,
     cpu: f64,
     bytes: u64,
+    peak: u64,
 }
 
 /// All that was seen.
@@ -104,8 +108,6 @@ struct Seen {
     facts: u64,
     bytes: u64,
     segments: usize,
-    /// The most memory that this process held while it asked.
-    peak: u64,
     /// What PostgreSQL's table and indexes take, in bytes.
     postgres_bytes: Option<u64>,
     /// What was not asked, and why.
@@ -154,7 +156,6 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made, asked: &[Asked]) -
         wait => Some(far::Far::start(&made.directory, Duration::from_millis(wait)).map_err(BenchError::Own)?),
     };
     read_once(&made.files())?;
-    process::forget_peak().map_err(BenchError::Own)?;
     let progress = Progress::new(asked.len() as u64 + 1);
     let mut times = Vec::new();
     for asked in asked {
@@ -174,13 +175,14 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made, asked: &[Asked]) -
             far_again: far.again,
             cpu: near.cpu,
             bytes: near.bytes,
+            peak: near.peak,
+            far_peak: far.peak,
             datafusion: Vec::new(),
             datafusion_cpu: f64::NAN,
             postgres: Vec::new(),
         });
         progress.step();
     }
-    let peak = process::memory(std::process::id()).map_err(BenchError::Own)?.peak;
     let mut missing = match &arguments.python {
         None => vec!["DataFusion was not asked: --python names none".to_owned()],
         Some(python) => {
@@ -197,7 +199,7 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made, asked: &[Asked]) -
         missing.push("PostgreSQL was not asked: without --postgres, or not on this machine".to_owned());
     }
     let (bytes, segments) = (made.bytes(), made.segments.len());
-    Ok(Seen { times, facts: arguments.facts, bytes, segments, peak, postgres_bytes, missing })
+    Ok(Seen { times, facts: arguments.facts, bytes, segments, postgres_bytes, missing })
 }
 
 /// So that all files are in the system's memory, as far as they fit.
@@ -222,6 +224,8 @@ impl Turns<'_> {
     fn take(&self, bucket: &Bucket, scratch: &Path) -> Result<Taken, BenchError> {
         let mut taken = Taken::default();
         let mut last = None;
+        // What earlier questions left in memory counts with this one.
+        process::forget_peak().map_err(BenchError::Own)?;
         let firsts = self.arguments.first.max(1);
         let cpu = || process::cpu_time(std::process::id()).map_err(BenchError::Own);
         let before = cpu()?;
@@ -234,10 +238,12 @@ impl Turns<'_> {
             last = Some(engine);
         }
         taken.cpu = (cpu()? - before).as_secs_f64() * 1000.0 / float(firsts as u64);
-        let Some(engine) = last else { return Ok(taken) };
-        for _ in 0..self.arguments.again {
-            taken.again.push(self.ask(&engine)?.0);
+        if let Some(engine) = last {
+            for _ in 0..self.arguments.again {
+                taken.again.push(self.ask(&engine)?.0);
+            }
         }
+        taken.peak = process::memory(std::process::id()).map_err(BenchError::Own)?.peak;
         Ok(taken)
     }
 
@@ -264,6 +270,11 @@ impl Turns<'_> {
             }
         })
     }
+}
+
+/// The most memory that was held while asking, in bytes.
+fn peak(seen: &Seen) -> u64 {
+    seen.times.iter().map(|times| times.peak.max(times.far_peak)).max().unwrap_or_default()
 }
 
 fn p95(times: &[f64]) -> f64 {

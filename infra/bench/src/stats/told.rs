@@ -1,6 +1,6 @@
 //! What was seen, for people.
 
-use super::{Arguments, Seen, p95};
+use super::{Arguments, Seen, p95, peak};
 use crate::{
     place::Place,
     statistics::{Sorted, float, grouped, mib},
@@ -19,13 +19,13 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
     let mut text = format!(
         "## {} facts\n\nIn {} segments, on {}. {:.1} bytes a fact, ids and user hashes counted; {:.0} MiB of memory at most \
          while asking.\n\n### How long an answer takes\n\nMilliseconds, p95 of {} and {} turns.\n\n\
-         | question | first | again | first, {far} ms a read | again, {far} ms a read | MiB read |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+         | question | first | again | first, {far} ms a read | again, {far} ms a read | MiB read | MiB of memory | {far} ms a \
+         read |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         grouped(float(seen.facts)),
         seen.segments,
         place.machine.told(),
         bytes_a_fact(seen),
-        mib(seen.peak),
+        mib(peak(seen)),
         arguments.first,
         arguments.again,
         far = arguments.far_milliseconds,
@@ -35,7 +35,8 @@ pub(super) fn section(arguments: &Arguments, place: &Place, seen: &Seen) -> Stri
     for times in &seen.times {
         let taken =
             [&times.first, &times.again, &times.far_first, &times.far_again].map(|taken| shown(p95(taken)));
-        row(&times.name, &[taken.as_slice(), &[shown(mib(times.bytes))]].concat());
+        let sizes = [times.bytes, times.peak, times.far_peak].map(|bytes| shown(mib(bytes)));
+        row(&times.name, &[taken.as_slice(), &sizes].concat());
     }
     text.push_str(
         "\n### Beside DataFusion and PostgreSQL\n\nMedians of first answers, in milliseconds, and milliseconds of all \
@@ -114,8 +115,8 @@ pub(super) fn missed(arguments: &Arguments, seen: &Seen) -> Vec<String> {
     if bytes_a_fact(seen) > BYTES {
         missed.push(format!("{:.1} bytes a fact, not {BYTES}", bytes_a_fact(seen)));
     }
-    if seen.peak > MEMORY {
-        missed.push(format!("{:.0} MiB of memory, not {:.0}", mib(seen.peak), mib(MEMORY)));
+    if peak(seen) > MEMORY {
+        missed.push(format!("{:.0} MiB of memory, not {:.0}", mib(peak(seen)), mib(MEMORY)));
     }
     missed
 }
