@@ -4,7 +4,8 @@
 mod support;
 
 use epitaph_crash_model::Fact;
-use epitaph_facts::{Answer, Column, Measures, Question};
+use epitaph_facts::{Answer, Column, EngineOptions, Measures, Question};
+use futures_util::future::join_all;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use support::{Place, divided, model, questions::question};
 
@@ -88,4 +89,19 @@ async fn what_is_damaged_in_the_cache_is_made_anew() {
     std::fs::remove_dir_all(&kept).unwrap();
     std::fs::create_dir(&kept).unwrap();
     check(&question, &engine.ask(&question, &snapshot).await.unwrap(), &facts).unwrap();
+}
+
+#[tokio::test]
+async fn questions_asked_at_once_are_answered_where_only_one_row_group_has_room() {
+    let place = Place::new();
+    let runner = &mut TestRunner::deterministic();
+    let divided = divided(80).new_tree(runner).unwrap().current();
+    let facts: Vec<Fact> = divided.iter().map(|(fact, _)| fact.clone()).collect();
+    let snapshot = place.snapshot(&divided, (5, 3)).await;
+    let questions: Vec<Question> = (0..20).map(|_| question().new_tree(runner).unwrap().current()).collect();
+    let engine = place.engine_with(&EngineOptions { threads: 2, held_bytes: 1, ..EngineOptions::default() });
+    let answers = join_all(questions.iter().map(|question| engine.ask(question, &snapshot))).await;
+    for (question, answer) in questions.iter().zip(answers) {
+        check(question, &answer.unwrap(), &facts).unwrap();
+    }
 }

@@ -54,8 +54,9 @@ pub struct EngineOptions {
     pub threads: usize,
     /// What the directory of partial answers may take, in bytes.
     pub cache_bytes: u64,
-    /// What fetched parts of segments may take in memory at once, in bytes; at least 64 MiB are taken.
-    pub fetch_bytes: usize,
+    /// What parts of segments may take in memory at once, as they are fetched and as they are counted, in bytes. With
+    /// less than a row group takes, row groups are counted one after the other.
+    pub held_bytes: usize,
     /// What the indexes of segments may take in memory, in bytes.
     pub index_bytes: usize,
 }
@@ -66,7 +67,7 @@ impl Default for EngineOptions {
         Self {
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             cache_bytes: 1 << 30,
-            fetch_bytes: 256 << 20,
+            held_bytes: 256 << 20,
             index_bytes: 64 << 20,
         }
     }
@@ -97,8 +98,8 @@ struct Shared {
     cache: Arc<Cache>,
     computing: Semaphore,
     /// In KiB.
-    fetching: Semaphore,
-    most_fetched: u32,
+    holding: Semaphore,
+    most_held: u32,
 }
 
 /// What answering took so far.
@@ -117,14 +118,14 @@ impl Engine {
     /// # Errors
     /// [`FactsError::Scratch`] when the directory cannot be made or read.
     pub fn new(bucket: Bucket, directory: &Path, options: &EngineOptions) -> Result<Self, FactsError> {
-        let fetched = u32::try_from((options.fetch_bytes >> 10).max(64 << 10)).unwrap_or(u32::MAX >> 3);
+        let held = u32::try_from((options.held_bytes >> 10).max(1)).unwrap_or(u32::MAX >> 3);
         let shared = Shared {
             bucket,
             footers: Footers::new(options.index_bytes),
             cache: Arc::new(Cache::open(directory, options.cache_bytes)?),
             computing: Semaphore::new(options.threads.max(1)),
-            fetching: Semaphore::new(fetched as usize),
-            most_fetched: fetched,
+            holding: Semaphore::new(held as usize),
+            most_held: held,
         };
         Ok(Self { shared: Arc::new(shared) })
     }

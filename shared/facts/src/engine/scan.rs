@@ -192,18 +192,22 @@ impl Selection {
         effort: &Effort,
     ) -> Result<Option<Counted>, FactsError> {
         effort.rows.fetch_add(group.rows() as u64, Ordering::Relaxed);
-        let (table, rows) = self.engine.select(&group, &asked.test, self.period, None, effort).await?;
+        let Some(asked_of) = asked_of(&group, &asked.test, self.period) else { return Ok(None) };
+        let mut fields = self.shape.fields();
+        // For all of it, and at once: what the filter was asked of is held while the rest waits to be fetched and counted,
+        // and many row groups wait.
+        let _room = self.engine.room(group.memory(asked_of.union(&fields))).await?;
+        let (mut table, rows) =
+            self.engine.select_of(&group, &asked.test, self.period, asked_of, effort).await?;
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut fields = self.shape.fields();
+        table.keep(&fields);
         fields.retain(|field| !table.has(field));
-        let _room = self.engine.room(group.size(&fields, &rows)).await?;
         let fetched = group.fetch(&self.engine.shared.bucket, &fields, &rows).await?;
         effort.bytes.fetch_add(fetched.bytes, Ordering::Relaxed);
         let (shape, cache) = (Arc::clone(&self.shape), Arc::clone(&self.engine.shared.cache));
         let count = move || {
-            let mut table = table;
             group.decode(&fetched, &fields, &rows, &mut table)?;
             count(&table, &rows, &shape, &cache).map(Some)
         };
@@ -271,37 +275,36 @@ impl Engine {
         also: Option<Field>,
         effort: &Effort,
     ) -> Result<(Table, Rows), FactsError> {
+        let Some(mut fields) = asked_of(group, test, period) else {
+            return Ok((Table::new(group.rows()), Rows::none(group.rows())));
+        };
+        fields.extend(also);
+        let _room = self.room(group.memory(&fields)).await?;
+        self.select_of(group, test, period, fields, effort).await
+    }
+
+    /// As [`Engine::select`], from these fields; there is [room](Engine::room) for them.
+    async fn select_of(
+        &self,
+        group: &RowGroup,
+        test: &Arc<Test>,
+        period: Period,
+        fields: BTreeSet<Field>,
+        effort: &Effort,
+    ) -> Result<(Table, Rows), FactsError> {
         let all = Rows::all(group.rows());
         let mut table = Table::new(group.rows());
-        let moment = Timestamp::from_millis;
-        let (inside, outside) = match group.footer.received(group.number) {
-            Some((first, last)) => (
-                period.contains(moment(first)) && period.contains(moment(last)),
-                period.from.is_some_and(|from| moment(last) < from)
-                    || period.until.is_some_and(|until| moment(first) >= until),
-            ),
-            None => (period == Period::ALWAYS, false),
-        };
-        if outside || test.excludes(group) {
-            return Ok((table, Rows::none(group.rows())));
-        }
-        let mut fields = test.fields();
-        fields.extend(also);
-        if !inside {
-            fields.insert(Field::Received);
-        }
         if fields.is_empty() {
             let rows = test.rows(&table);
             return Ok((table, rows));
         }
-        let _room = self.room(group.size(&fields, &all)).await?;
         let fetched = group.fetch(&self.shared.bucket, &fields, &all).await?;
         effort.bytes.fetch_add(fetched.bytes, Ordering::Relaxed);
         let (group, test) = (group.clone(), Arc::clone(test));
         self.compute(move || {
             group.decode(&fetched, &fields, &all, &mut table)?;
             let mut rows = test.rows(&table);
-            if !inside {
+            if fields.contains(&Field::Received) {
                 let received = table.received();
                 let before = |edge: Option<Timestamp>, otherwise| {
                     edge.map_or(otherwise, |edge| {
@@ -316,11 +319,33 @@ impl Engine {
         .await
     }
 
-    /// Waits until so many bytes may be fetched. They may as long as this is held.
+    /// Waits until so many bytes may be held. They may as long as this is. Whoever holds some waits for no more: two that
+    /// do would wait for each other.
     async fn room(&self, bytes: u64) -> Result<tokio::sync::SemaphorePermit<'_>, FactsError> {
-        let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.shared.most_fetched);
-        self.shared.fetching.acquire_many(wanted).await.map_err(|_| FactsError::Stopped)
+        let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.shared.most_held);
+        self.shared.holding.acquire_many(wanted).await.map_err(|_| FactsError::Stopped)
     }
+}
+
+/// What must be read of a row group to tell which of its rows count; `None` where none does.
+fn asked_of(group: &RowGroup, test: &Test, period: Period) -> Option<BTreeSet<Field>> {
+    let (inside, outside) = match group.footer.received(group.number) {
+        Some((first, last)) => {
+            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+            (
+                period.contains(first) && period.contains(last),
+                period.from.is_some_and(|from| last < from)
+                    || period.until.is_some_and(|until| first >= until),
+            )
+        }
+        None => (period == Period::ALWAYS, false),
+    };
+    if outside || test.excludes(group) {
+        return None;
+    }
+    let mut fields = test.fields();
+    fields.extend((!inside).then_some(Field::Received));
+    Some(fields)
 }
 
 /// The counts of one table.

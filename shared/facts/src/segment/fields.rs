@@ -1,6 +1,9 @@
 //! The columns of some rows, wherever the rows come from.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use epitaph_crash_model::Fact;
 
@@ -63,6 +66,11 @@ impl Table {
 
     pub(crate) fn insert(&mut self, field: Field, data: FieldData) {
         self.fields.insert(field, data);
+    }
+
+    /// Forgets all other fields.
+    pub(crate) fn keep(&mut self, fields: &BTreeSet<Field>) {
+        self.fields.retain(|field, _| fields.contains(field));
     }
 
     pub(crate) fn has(&self, field: &Field) -> bool {

@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use parquet::{
+    basic::Type,
     errors::ParquetError,
     file::{
         metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
@@ -146,6 +147,13 @@ impl Footer {
 }
 
 impl Leaf<'_> {
+    /// About what it takes in memory when it is decoded: its values, and for each row a code, or a time.
+    pub(super) fn decoded_bytes(&self) -> u64 {
+        let values = u64::try_from(self.metadata.uncompressed_size()).unwrap_or_default();
+        let each = if self.metadata.column_type() == Type::INT64 { 9 } else { 4 };
+        values.saturating_add(each * self.rows as u64)
+    }
+
     /// The rows of a page.
     pub(super) fn rows_of(&self, page: usize) -> Range<usize> {
         let first = |page: usize| {

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::{Column, FactsError};
 
+/// Two ranges of a file with at most so many bytes between them may be read as one.
+const BETWEEN: u64 = 1 << 20;
+
 /// One row group of a segment.
 #[derive(Debug, Clone)]
 pub(crate) struct RowGroup {
@@ -46,10 +49,19 @@ impl RowGroup {
         }
     }
 
-    /// The bytes that a fetch of some fields asks for.
-    pub(crate) fn size(&self, fields: &BTreeSet<Field>, rows: &Rows) -> u64 {
-        let ranges = self.ranges(&self.leaves_of(fields), rows);
-        ranges.iter().flat_map(|(_, ranges)| ranges).map(|range| range.end - range.start).sum()
+    /// About the bytes of memory that some fields of all rows take, from when they are fetched until they are counted.
+    pub(crate) fn memory<'a>(&self, fields: impl IntoIterator<Item = &'a Field>) -> u64 {
+        let mut end = None;
+        let leaves = self.leaves_of(fields);
+        let leaves = leaves.iter().filter_map(|leaf| self.footer.leaf(self.number, *leaf));
+        leaves.fold(0_u64, |sum, leaf| {
+            let (start, length) = leaf.metadata.byte_range();
+            // Where little lies between two columns, a bucket reads that as well.
+            let between = end.and_then(|end| start.checked_sub(end)).filter(|between| *between <= BETWEEN);
+            end = start.checked_add(length);
+            let parts = [length, between.unwrap_or(0), leaf.decoded_bytes()];
+            parts.into_iter().fold(sum, u64::saturating_add)
+        })
     }
 
     /// Fetches what [`RowGroup::decode`] needs of some fields, for these rows.
@@ -88,7 +100,7 @@ impl RowGroup {
         leaves.iter().filter_map(of).collect()
     }
 
-    fn leaves_of(&self, fields: &BTreeSet<Field>) -> BTreeSet<usize> {
+    fn leaves_of<'a>(&self, fields: impl IntoIterator<Item = &'a Field>) -> BTreeSet<usize> {
         let mut leaves = BTreeSet::new();
         let mut add = |name: &str| leaves.extend(self.footer.leaf_named(name));
         for field in fields {
@@ -207,5 +219,61 @@ impl RowGroup {
             *code = place.and_then(|index| values.codes.get(index)).copied().unwrap_or(none);
         }
         Ok(Coded { values: values.values, codes: Codes::Each(codes) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use epitaph_crash_model::{CrashId, Fact, ProjectId, SignatureId, Timestamp};
+
+    use super::{super::SegmentWriter, *};
+    use crate::engine::read_footer;
+
+    const ROWS: u32 = 20_000;
+
+    fn fact(number: u32) -> Fact {
+        let signature = SignatureId::from_bytes([number.to_le_bytes()[0]; 16]);
+        let mut fact = Fact::new(CrashId::new(), ProjectId::FIRST, signature);
+        fact.received_at = Timestamp::from_millis(1_790_000_000_000 + i64::from(number) * 7);
+        fact.weight = 1 + number % 5;
+        fact.gpu = Some(format!("Example GPU {}", number % 300));
+        fact.uptime_seconds = Some(u64::from(number % 5_000));
+        fact.user = Some(format!("{:016x}", u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        fact.tags.insert("match".into(), format!("match {number}"));
+        fact
+    }
+
+    /// What the codes and values, or the times, of a field take.
+    fn taken(table: &Table, field: &Field) -> usize {
+        let Some(coded) = table.coded(field) else { return table.received().len() * 8 };
+        let codes = match &coded.codes {
+            Codes::Same(_) => 4,
+            Codes::Each(codes) => codes.len() * 4,
+        };
+        codes + coded.values.iter().map(|value| value.len() + 8).sum::<usize>()
+    }
+
+    #[tokio::test]
+    async fn a_row_group_is_said_to_take_about_what_its_columns_take() {
+        let place = tempfile::tempdir().unwrap();
+        let (file, bucket) = (place.path().join("segment"), Bucket::in_memory());
+        let mut writer = SegmentWriter::new(&file, ProjectId::FIRST);
+        (0..ROWS).for_each(|number| writer.push(&fact(number)).unwrap());
+        let segment = writer.finish("a").unwrap().unwrap();
+        segment.upload(&file, &bucket).await.unwrap();
+        let footer = Arc::new(read_footer(&bucket, &segment).await.unwrap());
+        let group = RowGroup { segment: Arc::new(segment), footer, number: 0 };
+        let columns = [Column::Signature, Column::Gpu, Column::Uptime, Column::User];
+        let fields = columns.map(Field::Column).into_iter();
+        for field in fields.chain([Field::Received, Field::Weight, Field::Tag("match".into())]) {
+            let fields = BTreeSet::from([field.clone()]);
+            let all = Rows::all(group.rows());
+            let fetched = group.fetch(&bucket, &fields, &all).await.unwrap();
+            let mut table = Table::new(group.rows());
+            group.decode(&fetched, &fields, &all, &mut table).unwrap();
+            let taken = taken(&table, &field) as u64;
+            let said = group.memory(&fields);
+            assert!((taken..taken * 4).contains(&said), "{field:?} takes {taken}, said {said}");
+        }
     }
 }

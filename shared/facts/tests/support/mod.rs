@@ -88,8 +88,11 @@ impl Place {
     }
 
     pub(crate) fn engine(&self) -> Engine {
-        let options = EngineOptions { threads: 2, ..EngineOptions::default() };
-        Engine::new(self.bucket.clone(), &self.directory.path().join("partials"), &options).unwrap()
+        self.engine_with(&EngineOptions { threads: 2, ..EngineOptions::default() })
+    }
+
+    pub(crate) fn engine_with(&self, options: &EngineOptions) -> Engine {
+        Engine::new(self.bucket.clone(), &self.directory.path().join("partials"), options).unwrap()
     }
 
     /// Writes facts, which are sorted here, as one segment.
