@@ -1,6 +1,6 @@
 //! Lines of several partial answers as one, and lines in no order in theirs.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     cache::{Cache, Unfinished},
@@ -12,52 +12,93 @@ use crate::FactsError;
 pub(crate) type Stream = Box<dyn Iterator<Item = Result<Entry, FactsError>> + Send>;
 
 /// The lines of several streams: those of one key become one.
+///
+/// A tree of losers: the heads of all streams have played against each other, two by two, up to the first of all. When
+/// that one is taken, its stream's next line plays only against those that lost on its way up.
 pub(crate) struct Merge {
     streams: Vec<Stream>,
-    heads: BinaryHeap<Reverse<Head>>,
+    /// The next line of each stream; none at its end.
+    heads: Vec<Option<Entry>>,
+    /// Of the match at each inner node, the stream that lost; at 0 the one that won the last match. The children of node
+    /// n are 2 n and 2 n + 1, and stream s is at node s + the number of streams.
+    tree: Vec<usize>,
     failed: Option<FactsError>,
-}
-
-struct Head {
-    entry: Entry,
-    stream: usize,
-}
-
-impl PartialEq for Head {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Head {}
-
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.entry.key.cmp(&other.entry.key).then(self.stream.cmp(&other.stream))
-    }
 }
 
 impl Merge {
     pub(crate) fn new(streams: Vec<Stream>) -> Self {
-        let mut merge = Self { heads: BinaryHeap::with_capacity(streams.len()), streams, failed: None };
-        for stream in 0..merge.streams.len() {
-            merge.advance(stream);
+        let number = streams.len();
+        let heads = std::iter::repeat_with(|| None).take(number).collect();
+        let mut merge = Self { streams, heads, tree: vec![0; number], failed: None };
+        (0..number).for_each(|stream| merge.advance(stream));
+        // Who won at each node; streams themselves at the leaves.
+        let mut winners: Vec<usize> = (0..number).chain(0..number).collect();
+        for node in (0..number).rev() {
+            let child = |which| winners.get(2 * node + which).copied().unwrap_or_default();
+            let (winner, loser) = match node {
+                0 => (child(1), child(1)),
+                _ if merge.is_before(child(0), child(1)) => (child(0), child(1)),
+                _ => (child(1), child(0)),
+            };
+            put(&mut winners, node, winner);
+            put(&mut merge.tree, node, loser);
         }
         merge
     }
 
     fn advance(&mut self, stream: usize) {
-        match self.streams.get_mut(stream).and_then(Iterator::next) {
-            Some(Ok(entry)) => self.heads.push(Reverse(Head { entry, stream })),
-            Some(Err(error)) => self.failed = Some(error),
-            None => {}
+        let next = match self.streams.get_mut(stream).and_then(Iterator::next) {
+            Some(Ok(entry)) => Some(entry),
+            Some(Err(error)) => {
+                self.failed = Some(error);
+                None
+            }
+            None => None,
+        };
+        if let Some(head) = self.heads.get_mut(stream) {
+            *head = next;
         }
+    }
+
+    fn head(&self, stream: usize) -> Option<&Entry> {
+        self.heads.get(stream).and_then(Option::as_ref)
+    }
+
+    /// Whether a stream's line comes before another's: streams that have ended come last.
+    fn is_before(&self, stream: usize, other: usize) -> bool {
+        match (self.head(stream), self.head(other)) {
+            (Some(one), Some(two)) => one.key.cmp(&two.key).then(stream.cmp(&other)).is_lt(),
+            (one, _) => one.is_some(),
+        }
+    }
+
+    fn first(&self) -> Option<usize> {
+        self.tree.first().copied()
+    }
+
+    /// The first line of all.
+    fn take(&mut self) -> Option<Entry> {
+        let stream = self.first()?;
+        let entry = self.heads.get_mut(stream)?.take()?;
+        self.advance(stream);
+        let mut winner = stream;
+        let mut node = (stream + self.streams.len()) / 2;
+        while node > 0 {
+            let loser = self.tree.get(node).copied().unwrap_or_default();
+            if self.is_before(loser, winner) {
+                put(&mut self.tree, node, winner);
+                winner = loser;
+            }
+            node /= 2;
+        }
+        put(&mut self.tree, 0, winner);
+        Some(entry)
+    }
+}
+
+fn put(places: &mut [usize], place: usize, value: usize) {
+    if let Some(place) = places.get_mut(place) {
+        *place = value;
     }
 }
 
@@ -66,15 +107,13 @@ impl Iterator for Merge {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(error) = self.failed.take() {
-            self.heads.clear();
+            self.heads.fill_with(|| None);
             return Some(Err(error));
         }
-        let Reverse(Head { mut entry, stream }) = self.heads.pop()?;
-        self.advance(stream);
-        while self.heads.peek().is_some_and(|Reverse(head)| head.entry.key == entry.key) {
-            if let Some(Reverse(head)) = self.heads.pop() {
-                entry.absorb(head.entry);
-                self.advance(head.stream);
+        let mut entry = self.take()?;
+        while self.first().and_then(|first| self.head(first)).is_some_and(|head| head.key == entry.key) {
+            if let Some(more) = self.take() {
+                entry.absorb(more);
             }
         }
         Some(Ok(entry))
@@ -168,6 +207,23 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn lines_of_one_key_become_one_however_many_streams_there_are(
+            streams in proptest::collection::vec(proptest::collection::btree_map(0_u8..30, 1_u64..100, 0..20), 0..9),
+        ) {
+            let mut expected: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+            for (key, count) in streams.iter().flatten() {
+                *expected.entry(vec![*key]).or_default() += count;
+            }
+            let lines = |stream: BTreeMap<u8, u64>| -> Stream {
+                Box::new(stream.into_iter().map(|(key, count)| Ok(Entry { key: vec![key], count, ..Entry::default() })))
+            };
+            let merged: Vec<_> = Merge::new(streams.into_iter().map(lines).collect())
+                .map(|entry| entry.map(|entry| (entry.key, entry.count)).unwrap())
+                .collect();
+            prop_assert_eq!(merged, expected.into_iter().collect::<Vec<_>>());
+        }
+
         #[test]
         fn lines_come_out_in_order_whatever_fits_into_memory(
             lines in proptest::collection::vec((0_u8..20, 1_u64..100), 0..200), most in 1_usize..20_000,

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::{entry::Entry, users::Distinct};
 use crate::FactsError;
@@ -331,8 +331,8 @@ impl Lines {
         }
         let mut input = &self.block[..];
         let entry = take_entry(&mut input, &mut self.key);
-        let left = input.len();
-        self.block = self.block.split_off(self.block.len() - left);
+        let read = self.block.len() - input.len();
+        self.block.advance(read);
         entry.map(Some).ok_or_else(|| self.partial.store.damaged())
     }
 }
