@@ -97,8 +97,7 @@ impl<'a> Axis<'a> {
             }
         });
         let has = |code: &u32| counts.get(*code as usize).is_some_and(|count| *count > 0);
-        let mut order: Vec<u32> = (0..=coded.values.none()).filter(has).collect();
-        order.sort_unstable_by(|a, b| coded.values.get(*a).cmp(&coded.values.get(*b)));
+        let order = coded.values.in_order((0..=coded.values.none()).filter(has));
         Self { coded, rows: counts, order }
     }
 

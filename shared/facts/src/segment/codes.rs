@@ -80,6 +80,27 @@ impl Values {
         self.bytes.get(start as usize..start as usize + length as usize)
     }
 
+    /// Codes by their values, that of a missing one first.
+    pub(crate) fn in_order(&self, codes: impl Iterator<Item = u32>) -> Vec<u32> {
+        // Many values begin alike. Most of them are told apart by the eight bytes behind that.
+        let mut codes: Vec<(u64, u32)> = codes.map(|code| (0, code)).collect();
+        let mut present = codes.iter().filter_map(|(_, code)| self.get(*code));
+        let first = present.next().unwrap_or_default();
+        let alike = present.fold(first.len(), |alike, value| {
+            value.iter().zip(first).take(alike).take_while(|(byte, other)| byte == other).count()
+        });
+        for (eight, code) in &mut codes {
+            let behind = self.get(*code).and_then(|value| value.get(alike..)).unwrap_or_default();
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(behind).for_each(|(to, byte)| *to = *byte);
+            *eight = u64::from_be_bytes(bytes);
+        }
+        codes.sort_unstable_by(|(eight, code), (other_eight, other)| {
+            eight.cmp(other_eight).then_with(|| self.get(*code).cmp(&self.get(*other)))
+        });
+        codes.into_iter().map(|(_, code)| code).collect()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.none()).map(|code| self.get(code).unwrap_or_default())
     }
@@ -235,7 +256,28 @@ pub(crate) const ENTRY: usize = 48;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn codes_are_sorted_as_their_values_are(
+            beginning in "[ab]{0,12}",
+            ends in proptest::collection::hash_set(proptest::collection::vec(0_u8..3, 0..12), 0..40),
+            has_missing: bool,
+        ) {
+            let texts: Vec<Vec<u8>> = ends.into_iter().map(|end| [beginning.as_bytes(), &end].concat()).collect();
+            let sorted: BTreeSet<Option<&[u8]>> =
+                has_missing.then_some(None).into_iter().chain(texts.iter().map(|text| Some(text.as_slice()))).collect();
+            let values = Values::from_texts(&texts);
+            let codes = values.in_order(0..values.none() + u32::from(has_missing));
+            let in_order: Vec<Option<&[u8]>> = codes.into_iter().map(|code| values.get(code)).collect();
+            prop_assert_eq!(in_order, sorted.into_iter().collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn a_column_gives_back_each_rows_value() {

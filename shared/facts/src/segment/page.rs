@@ -154,11 +154,16 @@ pub(super) fn coded(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Resul
             parts.codes(&mut packed)?;
             spread(&packed, &present, none, out);
         }
-        if out.iter().max().is_some_and(|highest| *highest > none) {
+        if any_above(out, none) {
             return Err(PageError::Shape("a code stands for no value"));
         }
     }
     Ok(Coded { values, codes: Codes::Each(codes) })
+}
+
+/// Whether any code is above the highest one that there may be. All are looked at: without a way out, many at once.
+fn any_above(codes: &[u32], highest: u32) -> bool {
+    codes.iter().fold(false, |any, code| any | (*code > highest))
 }
 
 /// Puts numbers where there are any, and `none` in between.
