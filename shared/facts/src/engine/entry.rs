@@ -60,6 +60,7 @@ pub(crate) fn earlier(left: &str, right: &str) -> Ordering {
 /// values is the beginning of the keys of these and more.
 pub(crate) fn push_value(key: &mut Vec<u8>, value: Option<&[u8]>) {
     let Some(value) = value else { return key.push(0) };
+    key.reserve(value.len() + 2);
     key.push(1);
     let mut rest = value;
     while let Some(zero) = rest.iter().position(|byte| *byte == 0) {

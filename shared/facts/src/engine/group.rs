@@ -309,7 +309,14 @@ impl<'a> Measured<'a> {
         let count = |rows: &u32| weight.map_or(0, |weight| weight * u64::from(*rows));
         let mut seen: Vec<Seen> =
             axis.rows.iter().map(|rows| Seen { count: count(rows), ..Seen::default() }).collect();
-        if weight.is_some() && !self.measures.seen && self.releases.is_none() {
+        if !self.measures.seen && self.releases.is_none() {
+            if weight.is_none() {
+                each_code(self.rows, &axis.coded.codes, |row, code| {
+                    if let Some(group) = seen.get_mut(code) {
+                        group.count += self.weights.at(row);
+                    }
+                });
+            }
             return seen;
         }
         each_code(self.rows, &axis.coded.codes, |row, code| {
