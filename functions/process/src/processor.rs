@@ -1,9 +1,11 @@
 //! The handler of messages: report in, crash out, exactly once.
 
+mod feedback;
+
 use std::{collections::BTreeSet, error::Error, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use epitaph_bucket::{Bucket, Key};
-use epitaph_catalog::{Catalog, CatalogError, Feedback, HeldSymbols, Lacking, NewCrash, Recorded};
+use epitaph_catalog::{Catalog, CatalogError, HeldSymbols, Lacking, NewCrash, Recorded};
 use epitaph_crash_model::{
     Content, Crash, CrashId, Fact, MESSAGE_SPEC_VERSION, Message, MessageKind, ProjectId, REPORT_VERSION,
     Report, Role, RuleOutcome, RuleVerdict, Timestamp,
@@ -208,32 +210,6 @@ impl Processor {
         } else {
             self.record(report).await
         }
-    }
-
-    /// Keeps what a player wrote, for the crash that it names.
-    async fn keep_feedback(&self, report: &Report) -> Result<(), Refusal> {
-        let sources = sources::read(&self.bucket, report, self.settings.largest_event).await?;
-        let feedback = sources::feedback(report, &sources, None)
-            .map_err(|unreadable| Refusal::Dead(unreadable.message))?;
-        let scrub = self.rules.current(&self.catalog).await?.scrub(report.project);
-        self.add_feedback(feedback, &scrub).await?;
-        let attempt = uuid::Uuid::now_v7().simple().to_string();
-        // It is no crash, but what rides on its message is counted, once.
-        if self.catalog.discard(report.project, report.id, &attempt, &report.outcomes).await? {
-            tracing::info!(id = %report.id, project = %report.project, "kept what a player wrote");
-            self.forget(&payloads::stored_keys(report)).await;
-        }
-        Ok(())
-    }
-
-    async fn add_feedback(&self, feedback: Vec<Feedback>, scrub: &ScrubRules) -> Result<(), Refusal> {
-        let scrubbed = |text: &str| epitaph_scrub::scrub_text(text, scrub).into_owned();
-        for one in feedback {
-            let name = one.name.as_deref().map(scrubbed);
-            let comments = scrubbed(&one.comments);
-            self.catalog.add_feedback(&Feedback { name, comments, ..one }).await?;
-        }
-        Ok(())
     }
 
     /// Whether the message is this installation's and of an age to be acted on.

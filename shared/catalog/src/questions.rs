@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Any,
+    Any, Pool,
     any::{AnyArguments, AnyRow},
 };
 
@@ -47,8 +47,16 @@ impl Manner {
 }
 
 impl Transaction {
-    pub(crate) fn new(inner: sqlx::Transaction<'static, Any>, manner: Manner) -> Self {
-        Self { inner, manner }
+    /// Begins one, with this statement.
+    ///
+    /// That is a task of its own, which goes on where whoever wanted it is cut off or loses patience. A connection that is
+    /// given back to the pool before it has said that it began would be in a transaction that nobody ends, and fail whoever
+    /// gets it next.
+    async fn begin(pool: &Pool<Any>, statement: &'static str, manner: Manner) -> Result<Self, CatalogError> {
+        let pool = pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        let begun = async { begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+        Ok(Self { inner: manner.wait(begun).await?, manner })
     }
 
     /// Makes a change, and answers how many rows it touched.
@@ -106,8 +114,7 @@ impl Catalog {
         if manner.names_statements {
             return manner.wait(question.fetch_all(pool)).await;
         }
-        let transaction = manner.wait(pool.begin_with(self.0.dialect.begin_read())).await?;
-        let mut transaction = Transaction::new(transaction, manner);
+        let mut transaction = Transaction::begin(pool, self.0.dialect.begin_read(), manner).await?;
         let rows = transaction.all(question).await?;
         transaction.commit().await?;
         Ok(rows)
@@ -117,8 +124,7 @@ impl Catalog {
     pub(crate) async fn begin_snapshot(&self) -> Result<Transaction, CatalogError> {
         self.check_once().await?;
         let (pool, manner) = (self.reader().await?, self.0.dialect.manner());
-        let begun = manner.wait(pool.begin_with(self.0.dialect.begin_snapshot())).await?;
-        Ok(Transaction::new(begun, manner))
+        Transaction::begin(pool, self.0.dialect.begin_snapshot(), manner).await
     }
 
     /// Begins to change something.
@@ -130,8 +136,7 @@ impl Catalog {
     /// Begins to change something, even if the tables may be of another version, or missing.
     pub(crate) async fn begin_unchecked(&self, manner: Manner) -> Result<Transaction, CatalogError> {
         let pool = &self.pools().await?.write;
-        let begun = manner.wait(pool.begin_with(self.0.dialect.begin_write())).await?;
-        Ok(Transaction::new(begun, manner))
+        Transaction::begin(pool, self.0.dialect.begin_write(), manner).await
     }
 
     /// Does work that is one transaction, and does it again where another got in its way: then the database undid it.
@@ -148,5 +153,50 @@ impl Catalog {
             pause *= 2;
         }
         work().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use epitaph_crash_model::ProjectId;
+
+    use crate::sample::{Engine, catalog, on_each_engine};
+
+    /// More than a pool has here.
+    const CONNECTIONS: usize = 8;
+
+    /// Does so many steps of some work, at most.
+    async fn cut_off<T>(work: impl Future<Output = T>, steps: usize) {
+        let mut work = Box::pin(work);
+        let mut waits = 0;
+        std::future::poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Pending if waits < steps => {
+                waits += 1;
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    async fn who_is_cut_off_leaves_no_transaction_behind(engine: Engine) {
+        let (_place, catalog) = catalog(engine).await;
+        for turn in 0..100 {
+            cut_off(catalog.snapshot(ProjectId::FIRST), turn % 8).await;
+            cut_off(catalog.begin(), turn % 4).await;
+            // Each connection of the pool has its turn with either.
+            for _ in 0..CONNECTIONS {
+                catalog.project(ProjectId::FIRST).await.unwrap();
+            }
+            for _ in 0..CONNECTIONS {
+                catalog.snapshot(ProjectId::FIRST).await.unwrap();
+            }
+        }
+    }
+
+    on_each_engine! {
+        who_is_cut_off_leaves_no_transaction_behind,
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{House, Server, until};
+use super::{House, Server, until_within};
 
 static SALT: AtomicU64 = AtomicU64::new(0);
 
@@ -53,7 +53,8 @@ pub async fn random_pause(from: Duration, to: Duration) {
 /// Waits until all of these are processed, and asserts that each is there exactly once and counted once.
 pub async fn assert_each_is_there_once(house: &House, server: &Server, answered: &BTreeSet<String>) {
     let incoming = house.data().join("queue/incoming");
-    until("the queue is empty", async || {
+    // Thousands of reports may wait.
+    until_within(Duration::from_secs(300), "the queue is empty", async || {
         // A live producer keeps its file; those of dead ones go when all in them is done.
         let files = std::fs::read_dir(&incoming).map_or(0, Iterator::count);
         (files <= 1).then_some(())
