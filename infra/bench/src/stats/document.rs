@@ -26,6 +26,9 @@ exactly, since it has no other count, and its own EXPLAIN ANALYZE tells how long
 asked once before. SQL says less than the engine answers: rows beside a baseline are not joined, and releases are compared as \
 texts. Where the machine did other work meanwhile, the time of the processors says more than the time on the clock.
 
+Memory is the most that the process of this bench held while it asked a question. What earlier questions left behind counts, and so \
+does the far bucket's server, which is in the same process. Questions are asked one after the other.
+
 Aims: at 10 million facts a p95 below 500 ms first and below 150 ms again, at 100 million below 1 s again, near and far; the first \
 answer no slower than DataFusion's; below 1 GiB of memory; below 60 bytes a fact.
 ";
