@@ -16,10 +16,9 @@ use epitaph_crash_model::{CrashId, Fact, ProjectId, Signature, SignatureId, Time
 use epitaph_facts::{Facts, Measures, Question};
 use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
 use epitaph_secrets::{Purpose, RootSecret};
-use epitaph_test_services::Postgres;
+use epitaph_test_services::{Postgres, cut_off};
 use futures_util::TryStreamExt as _;
 use proptest::{prelude::*, test_runner::TestRunner};
-use support::cut_off;
 
 const ONE: ProjectId = ProjectId::FIRST;
 const DAY: i64 = 24 * 60 * 60 * 1000;

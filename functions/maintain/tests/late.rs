@@ -5,12 +5,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use epitaph_catalog::{DebugFileRow, Lacking, MissingModule, NewCrash, Renamed};
+use epitaph_catalog::{Lacking, MissingModule, NewCrash, Renamed};
 use epitaph_crash_model::{
     CrashId, Fact, LateCrash, LateCrashes, MessageKind, ProjectId, Signature, SignatureId, Timestamp,
 };
 use epitaph_facts::Question;
-use support::House;
+use support::{House, debug_file};
 
 const PROJECT: ProjectId = ProjectId::FIRST;
 const RAW: [u8; 16] = [8; 16];
@@ -42,23 +42,7 @@ async fn unnamed(house: &House) -> CrashId {
 }
 
 async fn arrive(house: &House, debug_id: &str) {
-    let row = DebugFileRow {
-        project: PROJECT,
-        debug_id: debug_id.to_owned(),
-        sha256: "a".repeat(64),
-        code_id: None,
-        name: "game".to_owned(),
-        uploaded_as: "game".to_owned(),
-        format: "ELF".to_owned(),
-        arch: None,
-        size: 4,
-        lines: Some("full".to_owned()),
-        unwind: None,
-        release: None,
-        pinned: false,
-        uploaded_at: Timestamp::now(),
-        last_used_at: Timestamp::now(),
-    };
+    let row = debug_file(debug_id, &"a".repeat(64), Timestamp::now());
     house.catalog.add_debug_file(&row).await.unwrap();
 }
 

@@ -377,7 +377,7 @@ async fn cut_off_at_any_step_and_run_again_it_ends_as_if_it_had_not_been_cut_off
     loop {
         let house = template.copy();
         let maintenance = house.maintenance();
-        let finished = support::cut_off(maintenance.run(), steps).await;
+        let finished = epitaph_test_services::cut_off(maintenance.run(), steps).await;
         maintenance.run().await.unwrap();
         assert_eq!(state(&house).await, expected, "cut off after {steps} steps");
         let mut taken = house.queue.taken();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use epitaph_bucket::Key;
 use epitaph_catalog::DebugFileRow;
 use epitaph_crash_model::{ProjectId, Timestamp};
-use support::House;
+use support::{House, debug_file};
 
 const PROJECT: ProjectId = ProjectId::FIRST;
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -20,23 +20,7 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// A debug file that was last used so many days ago: a row, and objects as they are written.
 async fn used(house: &House, debug_id: &str, sha256: &str, days_ago: i64, release: &str) {
     let at = Timestamp::now().plus_millis(-days_ago * DAY);
-    let row = DebugFileRow {
-        project: PROJECT,
-        debug_id: debug_id.to_owned(),
-        sha256: sha256.to_owned(),
-        code_id: None,
-        name: "game".to_owned(),
-        uploaded_as: "game".to_owned(),
-        format: "ELF".to_owned(),
-        arch: None,
-        size: 4,
-        lines: Some("full".to_owned()),
-        unwind: None,
-        release: Some(release.to_owned()),
-        pinned: false,
-        uploaded_at: at,
-        last_used_at: at,
-    };
+    let row = DebugFileRow { release: Some(release.to_owned()), ..debug_file(debug_id, sha256, at) };
     house.catalog.add_debug_file(&row).await.unwrap();
     let short = &sha256[..32];
     for key in [

@@ -158,28 +158,13 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
     use epitaph_crash_model::ProjectId;
+    use epitaph_test_services::cut_off;
 
     use crate::sample::{Engine, catalog, on_each_engine};
 
     /// More than a pool has here.
     const CONNECTIONS: usize = 8;
-
-    /// Does so many steps of some work, at most.
-    async fn cut_off<T>(work: impl Future<Output = T>, steps: usize) {
-        let mut work = Box::pin(work);
-        let mut waits = 0;
-        std::future::poll_fn(|context| match work.as_mut().poll(context) {
-            Poll::Pending if waits < steps => {
-                waits += 1;
-                Poll::Pending
-            }
-            _ => Poll::Ready(()),
-        })
-        .await;
-    }
 
     async fn who_is_cut_off_leaves_no_transaction_behind(engine: Engine) {
         let (_place, catalog) = catalog(engine).await;

@@ -1,5 +1,5 @@
 //! For tests: the services that Epitaph talks to, really running on this machine. Each is started on a port that was
-//! free, belongs to the test that started it, and ends with it.
+//! free, belongs to the test that started it, and ends with it. And work that is cut off half-way.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -9,6 +9,7 @@
 
 mod aws;
 mod cloud_formation;
+mod cut_off;
 mod installed;
 mod postgres;
 mod python;
@@ -16,6 +17,7 @@ mod service;
 
 pub use crate::{
     aws::{AWS_REGION, Aws, environment_of},
+    cut_off::cut_off,
     installed::{kept, left_out, program, succeed},
     postgres::{Pooler, Postgres},
     python::{Python, python},

@@ -10,13 +10,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
 use epitaph_bucket::{Bucket, Key};
-use epitaph_catalog::{Catalog, NewCrash};
+use epitaph_catalog::{Catalog, DebugFileRow, NewCrash};
 use epitaph_crash_model::{CrashId, Message, MessageKind, ProjectId, Signature, SignatureId, Timestamp};
 use epitaph_facts::Facts;
 use epitaph_maintain::{Maintenance, MaintenanceSettings, Sealing};
@@ -327,17 +326,23 @@ impl House {
     }
 }
 
-/// Runs some work until it has waited so many times, and then drops it. Whether it was finished before.
-pub(crate) async fn cut_off<T>(work: impl Future<Output = T>, steps: u32) -> bool {
-    let mut work = Box::pin(work);
-    let mut waits = 0;
-    std::future::poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending if waits == steps => Poll::Ready(false),
-        Poll::Pending => {
-            waits += 1;
-            Poll::Pending
-        }
-    })
-    .await
+/// The row of a debug file of the first project, uploaded and last used then.
+pub(crate) fn debug_file(debug_id: &str, sha256: &str, at: Timestamp) -> DebugFileRow {
+    DebugFileRow {
+        project: ProjectId::FIRST,
+        debug_id: debug_id.to_owned(),
+        sha256: sha256.to_owned(),
+        code_id: None,
+        name: "game".to_owned(),
+        uploaded_as: "game".to_owned(),
+        format: "ELF".to_owned(),
+        arch: None,
+        size: 4,
+        lines: Some("full".to_owned()),
+        unwind: None,
+        release: None,
+        pinned: false,
+        uploaded_at: at,
+        last_used_at: at,
+    }
 }
