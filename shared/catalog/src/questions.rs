@@ -54,6 +54,10 @@ impl Transaction {
     /// gets it next.
     async fn begin(pool: &Pool<Any>, statement: &'static str, manner: Manner) -> Result<Self, CatalogError> {
         let pool = pool.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "whoever wants it waits; cut off, it leaves no more than a connection to be rolled back"
+        )]
         let begun = tokio::spawn(async move { pool.begin_with(statement).await });
         let begun = async { begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
         Ok(Self { inner: manner.wait(begun).await?, manner })
