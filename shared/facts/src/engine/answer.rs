@@ -221,7 +221,7 @@ impl Sources {
         project: ProjectId,
         rows: &BTreeMap<Vec<u8>, Collected>,
     ) -> Result<Vec<Vec<u8>>, FactsError> {
-        let streams = self.selection.iter().map(|partial| Box::new(partial.rows()) as Stream).collect();
+        let streams = self.selection.iter().map(|partial| Box::new(partial.brief_rows()) as Stream).collect();
         let mut wanted = Vec::new();
         for entry in Merge::new(streams) {
             let entry = entry?;

@@ -200,6 +200,11 @@ impl Partial {
         Lines::new(self.clone(), 0, None)
     }
 
+    /// The lines of rows without their users and releases, which are most of what there is to read.
+    pub(crate) fn brief_rows(&self) -> Lines {
+        Lines { brief: true, ..self.rows() }
+    }
+
     /// The lines of parts; where `wanted` is given, at least those whose keys begin with one of these, which ascend.
     pub(crate) fn parts(&self, wanted: Option<Arc<Vec<Vec<u8>>>>) -> Lines {
         Lines::new(self.clone(), 1, wanted)
@@ -295,6 +300,7 @@ pub(crate) struct Lines {
     partial: Partial,
     section: usize,
     wanted: Option<Arc<Vec<Vec<u8>>>>,
+    brief: bool,
     next_block: usize,
     block: Bytes,
     key: Vec<u8>,
@@ -302,7 +308,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     fn new(partial: Partial, section: usize, wanted: Option<Arc<Vec<Vec<u8>>>>) -> Self {
-        Self { partial, section, wanted, next_block: 0, block: Bytes::new(), key: Vec::new() }
+        Self { partial, section, wanted, brief: false, next_block: 0, block: Bytes::new(), key: Vec::new() }
     }
 
     /// Whether a block may hold a wanted line.
@@ -330,7 +336,7 @@ impl Lines {
             self.next_block += 1;
         }
         let mut input = &self.block[..];
-        let entry = take_entry(&mut input, &mut self.key);
+        let entry = take_entry(&mut input, &mut self.key, self.brief);
         let read = self.block.len() - input.len();
         self.block.advance(read);
         entry.map(Some).ok_or_else(|| self.partial.store.damaged())
@@ -345,7 +351,7 @@ impl Iterator for Lines {
     }
 }
 
-fn take_entry(input: &mut &[u8], key: &mut Vec<u8>) -> Option<Entry> {
+fn take_entry(input: &mut &[u8], key: &mut Vec<u8>, brief: bool) -> Option<Entry> {
     let shared = usize::try_from(take(input)?).ok().filter(|shared| *shared <= key.len())?;
     key.truncate(shared);
     key.extend_from_slice(take_bytes(input)?);
@@ -358,9 +364,20 @@ fn take_entry(input: &mut &[u8], key: &mut Vec<u8>) -> Option<Entry> {
         Some(i64::from_le_bytes(*bytes))
     };
     let seen = if flags & 1 != 0 { Some((time()?, time()?)) } else { None };
-    let mut text = || String::from_utf8(take_bytes(input)?.to_vec()).ok();
-    let releases = if flags & 2 != 0 { Some((text()?, text()?)) } else { None };
-    let users = if flags & 4 != 0 { Some(Box::new(Distinct::from_bytes(take_bytes(input)?)?)) } else { None };
+    let releases = if flags & 2 != 0 { Some((take_bytes(input)?, take_bytes(input)?)) } else { None };
+    let users = if flags & 4 != 0 { Some(take_bytes(input)?) } else { None };
+    if brief {
+        return Some(Entry { key: key.clone(), count, crashes, seen, ..Entry::default() });
+    }
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let releases = match releases {
+        Some((first, last)) => Some((text(first)?, text(last)?)),
+        None => None,
+    };
+    let users = match users {
+        Some(users) => Some(Box::new(Distinct::from_bytes(users)?)),
+        None => None,
+    };
     Some(Entry { key: key.clone(), count, crashes, seen, releases, users })
 }
 

@@ -30,7 +30,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a connection may still say when a drain begins before its first byte has been seen: its request may be in the
 /// socket already, or on its way through a busy balancer.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// hyper's buffer for one HTTP/1.1 connection, and so the largest header.
 const HTTP1_BUFFER: usize = 64 << 10;
