@@ -145,7 +145,9 @@ pub fn cfi_index(data: &[u8]) {
             SymbolFile::from_bytes(format!("INFO none\n{text}").as_bytes()).expect("it is well formed");
         let of = |file: &SymbolFile| {
             let cfi = file.cfi_stack_info.get(address).map(|info| {
-                let more = info.add_rules.iter().take_while(|more| more.address <= address).cloned();
+                // A line that begins before its record is left out of the index.
+                let within = info.init.address..=address;
+                let more = info.add_rules.iter().filter(|more| within.contains(&more.address)).cloned();
                 (info.init.clone(), more.collect::<Vec<_>>())
             });
             let frame_data = file.win_stack_framedata_info.get(address).cloned();

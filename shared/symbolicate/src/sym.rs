@@ -69,9 +69,13 @@ impl<'a> Functions<'a> {
             }
         }
         let mut function: Vec<Run> = Vec::new();
+        let mut reached = 0;
         for range in 0..self.table.count() {
-            let Some(start) = self.table.start(range) else { continue };
-            let run = Run { start, end: self.table.start(range + 1), places: self.places(range) };
+            // Only a forged cache has ranges that do not ascend.
+            let Some(start) = self.table.start(range).filter(|start| *start >= reached) else { continue };
+            reached = start;
+            let end = self.table.start(range + 1).filter(|end| *end >= start);
+            let run = Run { start, end, places: self.places(range) };
             let same = |last: &Run| last.places.first().map(|place| place.function);
             if function.last().is_some_and(|last| same(last) != same(&run)) {
                 self.function(&function, out)?;

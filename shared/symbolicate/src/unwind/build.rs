@@ -106,6 +106,7 @@ impl UnwindBuilder {
     /// `804c4b1 .cfa: $esp 8 + ...`
     fn more(&mut self, mut rest: &str) -> Result<(), SymbolError> {
         let (Some(address), Some(open)) = (hexadecimal(&mut rest), &self.open) else { return Ok(()) };
+        // What begins before its record is wrong.
         let Some(offset) = address.checked_sub(u64::from(open.start)) else { return Ok(()) };
         let Ok(offset) = u32::try_from(offset) else { return Ok(()) };
         self.records.add(1)?;
