@@ -7,7 +7,7 @@ use crate::{
     error::BenchError,
     load,
     place::{Place, PlaceArguments},
-    soak, stats, surge,
+    record, soak, stats, surge,
 };
 
 /// Measures Epitaph. Each bench prints its section of RESULTS.md and keeps it; run from the root of the repository.
@@ -36,6 +36,8 @@ enum Bench {
     Cost(cost::Arguments),
     /// Questions to millions of facts; fails where an aim is missed.
     Stats(stats::Arguments),
+    /// Ready crashes into the catalog at a steady rate, while facts are sealed and pages are read; fails where an aim is missed.
+    Record(record::Arguments),
     /// Everything, one after another; writes RESULTS.md.
     All(all::Arguments),
 }
@@ -52,6 +54,7 @@ pub(crate) fn run() -> Result<String, BenchError> {
         Bench::Drain(arguments) => drain::run(&arguments, &place),
         Bench::Cost(arguments) => cost::run(&arguments, &place),
         Bench::Stats(arguments) => stats::run(&arguments, &place),
+        Bench::Record(arguments) => record::run(&arguments, &place),
         Bench::All(arguments) => all::run(&arguments, &place),
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum BenchError {
     Bucket(#[from] epitaph_bucket::BucketError),
     #[error("facts cannot be written or asked")]
     Facts(#[from] epitaph_facts::FactsError),
+    #[error("facts cannot be sealed")]
+    Maintenance(#[from] epitaph_maintain::MaintenanceError),
     #[error("{0}")]
     Unusable(String),
 }

@@ -6,7 +6,6 @@
 
 mod datafusion;
 mod document;
-mod facts;
 mod far;
 mod postgres;
 mod questions;
@@ -30,6 +29,7 @@ use self::{
 };
 use crate::{
     error::BenchError,
+    facts::signatures,
     place::Place,
     process,
     progress::Progress,
@@ -148,7 +148,7 @@ fn ask_all(arguments: &Arguments, place: &Place, made: &Made, asked: &[Asked]) -
     let snapshot = Snapshot {
         segments: Arc::new(made.segments.clone()),
         recent: Arc::default(),
-        signatures: Arc::new(facts::signatures()),
+        signatures: Arc::new(signatures()),
     };
     let near = Bucket::open(&made.location()?, 0)?;
     let far = match arguments.far_milliseconds {

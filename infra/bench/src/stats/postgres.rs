@@ -10,12 +10,12 @@ use std::{
 use epitaph_crash_model::{Fact, Timestamp};
 use epitaph_test_services::Postgres;
 
-use super::{
-    Times,
+use super::{Times, questions::Asked};
+use crate::{
+    error::BenchError,
     facts::{Facts, TAGS, tag},
-    questions::Asked,
+    progress::Progress,
 };
-use crate::{error::BenchError, progress::Progress};
 
 /// As a server of this size would be set up; nothing waits for the disk, which is to its advantage.
 const SETTINGS: [&str; 10] = [

@@ -6,7 +6,7 @@ use epitaph_facts::{
     Question,
 };
 
-use super::facts::{DAYS, DRIVERS_SIGNATURE, END, release, signature, tag};
+use crate::facts::{DAYS, DRIVERS_SIGNATURE, END, release, signature, tag};
 
 /// What is asked of the engine.
 pub(super) enum Ask {

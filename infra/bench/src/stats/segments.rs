@@ -11,8 +11,7 @@ use epitaph_bucket::Bucket;
 use epitaph_crash_model::{Fact, ProjectId};
 use epitaph_facts::{Segment, SegmentWriter};
 
-use super::facts::Facts;
-use crate::{error::BenchError, progress::Progress};
+use crate::{error::BenchError, facts::Facts, progress::Progress};
 
 /// Changes when other facts are made, or segments are written otherwise.
 const VERSION: u32 = 1;

@@ -5,24 +5,24 @@
 //! are on each fact. No client tells a session. One issue is a driver's: nearly all its crashes have one graphics
 //! processor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use epitaph_crash_model::{CrashId, Fact, IssueNumber, Kind, ProjectId, SignatureId, Timestamp};
 use epitaph_facts::Signatures;
 use fastrand::Rng;
 
 /// What the facts span.
-pub(super) const DAYS: i64 = 90;
+pub(crate) const DAYS: i64 = 90;
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// 2026-07-01; the facts are of the days before.
-pub(super) const END: i64 = 1_782_864_000_000;
+pub(crate) const END: i64 = 1_782_864_000_000;
 const SIGNATURES: usize = 5000;
 /// The signature and the graphics processor of the driver's issue.
-pub(super) const DRIVERS_SIGNATURE: usize = 2;
+pub(crate) const DRIVERS_SIGNATURE: usize = 2;
 const DRIVERS_GPU: usize = 7;
 const RELEASES: usize = 40;
 /// How many tags there are.
-pub(super) const TAGS: usize = 20;
+pub(crate) const TAGS: usize = 20;
 
 /// Numbers from 0, the lower the more frequent.
 struct Zipf {
@@ -68,7 +68,7 @@ impl Column {
 }
 
 /// Makes facts.
-pub(super) struct Facts {
+pub(crate) struct Facts {
     number: u64,
     signatures: Zipf,
     reasons: Column,
@@ -92,36 +92,45 @@ pub(super) struct Facts {
 }
 
 /// The name of a tag: 0 to 4 have 1,000 values, 5 to 9 have 5,000, 10 to 14 have 20,000, 15 to 19 have 100,000.
-pub(super) fn tag(number: usize) -> String {
+pub(crate) fn tag(number: usize) -> String {
     format!("tag_{number:02}")
 }
 
 /// The id of a signature, by how frequent it is.
-pub(super) fn signature(number: usize) -> SignatureId {
+pub(crate) fn signature(number: usize) -> SignatureId {
     let number = u64::try_from(number).unwrap_or_default();
     SignatureId::from_bytes(Rng::with_seed(number ^ 0x5163).u128(..).to_be_bytes())
 }
 
 /// The name of a release, by its age.
-pub(super) fn release(number: usize) -> String {
+pub(crate) fn release(number: usize) -> String {
     format!("{}.{}.{}", 1 + number / 16, number / 4 % 4, number % 4)
 }
 
+/// A signature, as people read it.
+fn text(number: usize) -> String {
+    format!("game::system_{}::function_{number}", number % 60)
+}
+
+/// All signatures, as people read them.
+pub(crate) fn texts() -> HashMap<SignatureId, String> {
+    (0..SIGNATURES).map(|number| (signature(number), text(number))).collect()
+}
+
 /// Issues of the signatures: of one hundred of them two share one.
-pub(super) fn signatures() -> Signatures {
+pub(crate) fn signatures() -> Signatures {
     let mut signatures = Signatures::new();
     for number in 0..SIGNATURES {
         let issue = if number % 100 == 99 { number - 1 } else { number };
         let issue = IssueNumber(i64::try_from(issue).unwrap_or_default() + 1);
-        let text = format!("game::system_{}::function_{number}", number % 60);
-        signatures.insert(ProjectId::FIRST, signature(number), Some(issue), &text);
+        signatures.insert(ProjectId::FIRST, signature(number), Some(issue), &text(number));
     }
     signatures
 }
 
 impl Facts {
     /// So many facts, over [`DAYS`] days.
-    pub(super) fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         let sizes = [1_000, 5_000, 20_000, 100_000];
         let tags = (0..TAGS).map(|number| {
             let column =
@@ -164,14 +173,19 @@ impl Facts {
     }
 
     /// Some of the facts, by the time of receipt but for those of one moment. Where a part begins does not change them.
-    pub(super) fn some(&self, numbers: std::ops::Range<u64>) -> impl Iterator<Item = Fact> {
+    pub(crate) fn some(&self, numbers: std::ops::Range<u64>) -> impl Iterator<Item = Fact> {
         let gap = (DAYS * DAY) / i64::try_from(self.number).unwrap_or(i64::MAX).max(1);
         numbers.map(move |number| {
-            let mut random = Rng::with_seed(number ^ 0x0fac_7500_0000);
+            let mut random = random_of(number);
             let spread = i128::from(DAYS * DAY) * i128::from(number) / i128::from(self.number.max(1));
             let received = END - DAYS * DAY + i64::try_from(spread).unwrap_or_default();
             self.fact(received + random.i64(0..gap.max(1)), &mut random)
         })
+    }
+
+    /// One of the facts, as if it were received at another moment.
+    pub(crate) fn received(&self, at: Timestamp, number: u64) -> Fact {
+        self.fact(at.as_millis(), &mut random_of(number))
     }
 
     fn fact(&self, received: i64, random: &mut Rng) -> Fact {
@@ -228,6 +242,11 @@ impl Facts {
             ..Fact::new(crash_id(received, random), ProjectId::FIRST, signature(of_signature))
         }
     }
+}
+
+/// What the fact of a number is drawn from.
+fn random_of(number: u64) -> Rng {
+    Rng::with_seed(number ^ 0x0fac_7500_0000)
 }
 
 fn hash_of(user: u64) -> String {
