@@ -36,6 +36,13 @@ pub(super) fn section(arguments: &Arguments, place: &Place, all: &[Seen], missin
         seen.samples.iter().for_each(|sample| text.push_str(&row(sample)));
         text.push_str(&totals(arguments, seen));
     }
+    if all.len() > 1 {
+        text.push_str(
+            "\nPostgreSQL came second, in the same process: what the first run left in memory counts with it. Its server has four \
+             connections from this process, as the product has, syncs each commit, and keeps its data in the system's directory for \
+             temporary files; its size is without its log.\n",
+        );
+    }
     if let Some(missing) = missing {
         text.push_str(&format!("\n{missing}.\n"));
     }
@@ -105,17 +112,20 @@ fn totals(arguments: &Arguments, seen: &Seen) -> String {
     let size = |samples: &[Sample]| mib(most(samples, |sample| sample.catalog_bytes));
     text.push_str(&format!(
         "\nFacts in the catalog: {} at most in the first half, {} in the second. The catalog: {:.1} MiB at most in the first half, \
-         {:.1} MiB in the second. What is kept of a crash after it was sealed (that it was seen, and its names) goes with its \
-         retention{}. Memory: {:.0} MiB at most.\n",
+         {:.1} MiB in the second. Memory: {:.0} MiB at most.\n",
         facts(first),
         facts(second),
         size(first),
         size(second),
-        growth(seen).map_or_else(String::new, |bytes| {
-            format!("; with it the catalog grew by {} bytes a crash in the last third", grouped(bytes))
-        }),
         mib(seen.peak_bytes),
     ));
+    if let Some(bytes) = growth(seen).filter(|_| arguments.seconds >= LONG) {
+        text.push_str(&format!(
+            "\nFrom the second to the last third its greatest size grew by {} bytes for each crash recorded between. Of a crash \
+             that is sealed the catalog keeps that it was seen, and its names, until the retention of each is over.\n",
+            grouped(bytes)
+        ));
+    }
     text
 }
 
@@ -135,7 +145,7 @@ fn thirds(seen: &Seen) -> (&[Sample], &[Sample]) {
     (&before[before.len() - third..], last)
 }
 
-/// By how many bytes the catalog grew in the last third, for each crash of it.
+/// By how many bytes the catalog's greatest size grew from the second third to the last, for each crash recorded between.
 fn growth(seen: &Seen) -> Option<f64> {
     let (middle, last) = thirds(seen);
     let seconds = last.last()?.second - middle.last()?.second;
