@@ -15,14 +15,12 @@ const PAGE: u32 = 5_000;
 pub(crate) async fn seal(maintenance: &Maintenance) -> Result<u64, MaintenanceError> {
     let mut sealed = 0;
     for waiting in maintenance.catalog.unsealed().await? {
-        let due = is_due(maintenance, waiting);
-        // A project with much is not left before the others are late: what is sealed at once is bounded.
-        while due && maintenance.lease_seal().await? {
-            let some = seal_some(maintenance, waiting.project).await?;
+        // What is recorded meanwhile waits for the next time: else sealing would never end, a few facts in each segment.
+        let mut left = if is_due(maintenance, waiting) { waiting.facts } else { 0 };
+        while left > 0 && maintenance.lease_seal().await? {
+            let some = seal_some(maintenance, waiting.project, left).await?;
             sealed += some;
-            if some < u64::from(maintenance.settings.sealing.most) {
-                break;
-            }
+            left = if some > 0 { left.saturating_sub(some) } else { 0 };
         }
     }
     Ok(sealed)
@@ -33,10 +31,14 @@ fn is_due(maintenance: &Maintenance, waiting: Unsealed) -> bool {
     waiting.facts >= sealing.enough || waiting.oldest <= Timestamp::now().plus_millis(-millis(sealing.age))
 }
 
-/// Seals the oldest facts of a project, at most as many as are sealed at once, day by day. Gives their number.
-async fn seal_some(maintenance: &Maintenance, project: ProjectId) -> Result<u64, MaintenanceError> {
+/// Seals the oldest facts of a project, day by day: at most so many, and as are sealed at once. Gives their number.
+async fn seal_some(
+    maintenance: &Maintenance,
+    project: ProjectId,
+    left: u64,
+) -> Result<u64, MaintenanceError> {
     let mut sealed = 0;
-    let most = u64::from(maintenance.settings.sealing.most);
+    let most = u64::from(maintenance.settings.sealing.most).min(left);
     while sealed < most {
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         let Some(oldest) = maintenance.catalog.oldest_facts(project, always, None, 1).await?.pop() else {

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use epitaph_bucket::Key;
 use epitaph_crash_model::{CrashId, ProjectId};
-use epitaph_maintain::{Done, LONGEST_MESSAGE_LIFE_DAYS};
+use epitaph_maintain::{Done, LONGEST_MESSAGE_LIFE_DAYS, Sealing};
 use support::{House, days_ago, message, nearly_days_ago, on_day, texts, unsigned};
 
 const ONE: ProjectId = ProjectId::FIRST;
@@ -157,6 +157,26 @@ async fn sealed_crashes_expire_with_their_objects_and_are_no_orphans_before() {
     assert_eq!((done.expired, done.orphans), (1, 3));
     assert_eq!(house.objects().await, kept);
     assert_eq!(house.catalog.segments(ONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sealing_ends_although_crashes_are_recorded_faster_than_they_are_sealed() {
+    let house = House::new().await;
+    for number in 0..20 {
+        house.record_only(nearly_days_ago(1, number)).await;
+    }
+    let few = Sealing { enough: 3, most: 4, ..Sealing::default() };
+    let maintenance = house.maintenance_sealing(house.catalog.clone(), few);
+    let recording = async {
+        for _ in 0.. {
+            house.record_only(CrashId::new()).await;
+        }
+    };
+    let done = tokio::select! {
+        done = maintenance.run() => done.unwrap(),
+        () = recording => unreachable!("it goes on for as long as facts are sealed"),
+    };
+    assert_eq!(done.sealed, 20);
 }
 
 #[tokio::test]
