@@ -9,8 +9,8 @@ use crate::{Done, Maintenance, MaintenanceError};
 
 /// How often parked messages are looked for: a listing of one directory.
 const PARKED_EVERY: Duration = Duration::from_secs(5);
-/// How often facts are sealed: in between, questions read more rows.
-const SEAL_EVERY: Duration = Duration::from_secs(60);
+/// How often facts are sealed, where enough of them wait: in between, questions read more rows. Looking is cheap.
+const SEAL_EVERY: Duration = Duration::from_secs(10);
 /// How often everything else is looked after.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
 

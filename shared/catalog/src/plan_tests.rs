@@ -55,6 +55,7 @@ fn all_statements() -> Vec<String> {
         segment::LISTED,
         segment::HOLDERS,
         snapshot::RECENT,
+        snapshot::RECENT_NAMES,
         snapshot::SIGNATURES,
         symbol_request::FORGET,
         late::ISSUE_NAMED,
@@ -84,6 +85,7 @@ fn all_statements() -> Vec<String> {
         symbol_request::among(500),
         snapshot::signatures_among(500),
         snapshot::recorded_among(500),
+        snapshot::recent_among(500),
     ]);
     statements.extend([late::held_among(500), resign::among(500), resign::change_among(500)]);
     let named = ["client_ids", "aliases", "dump_digests", "signature_samples"];

@@ -173,14 +173,14 @@ mod tests {
     async fn who_is_cut_off_leaves_no_transaction_behind(engine: Engine) {
         let (_place, catalog) = catalog(engine).await;
         for turn in 0..100 {
-            cut_off(catalog.snapshot(ProjectId::FIRST), turn % 8).await;
+            cut_off(catalog.snapshot(ProjectId::FIRST, &[]), turn % 8).await;
             cut_off(catalog.begin(), turn % 4).await;
             // Each connection of the pool has its turn with either.
             for _ in 0..CONNECTIONS {
                 catalog.project(ProjectId::FIRST).await.unwrap();
             }
             for _ in 0..CONNECTIONS {
-                catalog.snapshot(ProjectId::FIRST).await.unwrap();
+                catalog.snapshot(ProjectId::FIRST, &[]).await.unwrap();
             }
         }
     }

@@ -43,8 +43,8 @@ fn period(from: i64, until: i64) -> Range<Timestamp> {
 
 /// Names of listed segments, and the crashes that are rows.
 async fn state(catalog: &Catalog) -> (Vec<String>, Vec<CrashId>) {
-    let snapshot = catalog.snapshot(ONE).await.unwrap();
-    let mut recent = ids(&snapshot.recent);
+    let snapshot = catalog.snapshot(ONE, &[]).await.unwrap();
+    let mut recent: Vec<CrashId> = snapshot.recent.iter().map(|fact| fact.crash_id).collect();
     recent.sort();
     (snapshot.segments.into_iter().map(|segment| segment.name).collect(), recent)
 }

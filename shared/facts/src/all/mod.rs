@@ -2,6 +2,7 @@
 
 mod crashes;
 mod missing;
+mod recent;
 mod top;
 mod view;
 
@@ -14,6 +15,7 @@ use epitaph_bucket::Bucket;
 use epitaph_catalog::{Catalog, SegmentRow};
 use tokio::{runtime::Handle, sync::Semaphore};
 
+use self::recent::Recent;
 pub use self::{
     missing::MissingSymbols,
     top::{Top, TopIssue, TopIssues},
@@ -32,6 +34,7 @@ struct Shared {
     catalog: Catalog,
     bucket: Bucket,
     directory: PathBuf,
+    recent: Recent,
     engine: OnceLock<Engine>,
     turns: Arc<Semaphore>,
 }
@@ -44,7 +47,8 @@ impl Facts {
     /// touched yet.
     pub fn new(catalog: Catalog, bucket: Bucket, directory: PathBuf) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { shared: Arc::new(Shared { catalog, bucket, directory, engine: OnceLock::new(), turns }) }
+        let (recent, engine) = (Recent::default(), OnceLock::new());
+        Self { shared: Arc::new(Shared { catalog, bucket, directory, recent, engine, turns }) }
     }
 
     /// The catalog.

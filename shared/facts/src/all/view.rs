@@ -30,17 +30,16 @@ impl Facts {
     /// # Errors
     /// [`FactsError::Catalog`], [`FactsError::Segment`].
     pub async fn view(&self, project: ProjectId) -> Result<View, FactsError> {
-        let found = self.catalog().snapshot(project).await?;
+        let known = self.shared.recent.known(project);
+        let found = self.catalog().snapshot(project, &known).await?;
+        let recent = Arc::new(found.recent);
+        self.shared.recent.learn(project, &recent);
         let segments = found.segments.iter().map(Segment::of_row).collect::<Result<_, _>>()?;
         let mut signatures = Signatures::new();
         for signature in &found.signatures {
             signatures.insert(project, signature.id, Some(signature.issue), &signature.text);
         }
-        let snapshot = Snapshot {
-            segments: Arc::new(segments),
-            recent: Arc::new(found.recent),
-            signatures: Arc::new(signatures),
-        };
+        let snapshot = Snapshot { segments: Arc::new(segments), recent, signatures: Arc::new(signatures) };
         Ok(View { facts: self.clone(), project, snapshot })
     }
 }

@@ -232,7 +232,9 @@ impl Engine {
         for (_, place) in order.iter().take(limit) {
             match places.get(*place) {
                 Some(Place::Recent(index)) => {
-                    facts.extend(snapshot.recent.get(*index).map(|fact| (Cursor::of(fact), fact.clone())));
+                    facts.extend(
+                        snapshot.recent.get(*index).map(|fact| (Cursor::of(fact), Fact::clone(fact))),
+                    );
                 }
                 Some(Place::Sealed(group, row)) => by_group.entry(*group).or_default().push(*row),
                 None => {}
@@ -271,7 +273,7 @@ pub(super) fn recent_of(
 ) -> Vec<(usize, Cursor)> {
     let mut listed = Vec::new();
     for (project, test) in tests.iter().filter(|(project, _)| is_of(projects, **project)) {
-        let of_project = snapshot.recent.iter().enumerate().filter(|(_, fact)| {
+        let of_project = snapshot.recent.iter().map(Arc::as_ref).enumerate().filter(|(_, fact)| {
             fact.project == *project
                 && period.contains(fact.received_at)
                 && listing.after.is_none_or(|after| Cursor::of(fact) < after)

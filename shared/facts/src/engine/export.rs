@@ -22,7 +22,7 @@ const BATCH: usize = 4096;
 /// What is still to be exported.
 struct Rest {
     engine: Engine,
-    recent: Vec<Fact>,
+    recent: Vec<Arc<Fact>>,
     /// The newest last.
     segments: Vec<(Segment, Arc<Test>)>,
     period: Period,
@@ -49,7 +49,7 @@ impl Engine {
         let projects: BTreeSet<ProjectId> = listing.projects.iter().copied().collect();
         let period = before(listing.period, listing.after);
         let recent = recent_of(listing, &projects, period, &tests, snapshot);
-        let mut recent: Vec<Fact> =
+        let mut recent: Vec<Arc<Fact>> =
             recent.iter().filter_map(|(index, _)| snapshot.recent.get(*index).cloned()).collect();
         recent.sort_by_key(|fact| (fact.received_at, fact.crash_id));
         let touched = snapshot.segments.iter().filter(|segment| touches(&projects, period, segment));
@@ -78,7 +78,7 @@ impl Rest {
         if !self.recent.is_empty() {
             let mut batch = self.recent.split_off(self.recent.len().saturating_sub(BATCH));
             batch.reverse();
-            return Ok(Some(batch));
+            return Ok(Some(batch.iter().map(|fact| Fact::clone(fact)).collect()));
         }
         loop {
             if let Some((group, rows)) = &mut self.rows {

@@ -32,7 +32,7 @@ impl Engine {
             .recent
             .iter()
             .filter(|fact| crashes.contains(&fact.crash_id))
-            .map(|fact| (fact.crash_id, fact.clone()))
+            .map(|fact| (fact.crash_id, Fact::clone(fact)))
             .collect();
         let rows = self.rows_of(crashes, snapshot).await?;
         let facts = rows.into_iter().map(|(group, of_crashes)| async move {

@@ -80,7 +80,7 @@ pub struct Snapshot {
     /// The segments, in any order.
     pub segments: Arc<Vec<Segment>>,
     /// The facts that are in no segment, in any order.
-    pub recent: Arc<Vec<Fact>>,
+    pub recent: Arc<Vec<Arc<Fact>>>,
     /// What the catalog knows of signatures. May be empty where nothing asks for issues or texts of signatures.
     pub signatures: Arc<Signatures>,
 }

@@ -240,6 +240,7 @@ impl Selection {
                 for (project, asked) in asked {
                     let mut facts: Vec<&Fact> = recent
                         .iter()
+                        .map(Arc::as_ref)
                         .filter(|fact| fact.project == project && period.contains(fact.received_at))
                         .collect();
                     facts.sort_by_key(|fact| fact.received_at);

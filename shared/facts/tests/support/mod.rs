@@ -110,7 +110,7 @@ impl Place {
         let mut sealed: BTreeMap<(ProjectId, usize), Vec<Fact>> = BTreeMap::new();
         for (fact, place) in facts {
             match place {
-                0 => recent.push(fact.clone()),
+                0 => recent.push(Arc::new(fact.clone())),
                 _ => sealed.entry((fact.project, *place)).or_default().push(fact.clone()),
             }
         }
