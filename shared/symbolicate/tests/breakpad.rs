@@ -7,10 +7,11 @@ mod workshop;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use epitaph_symbolicate::{CacheKind, DebugId, Provider};
+use epitaph_test_services::Workshop;
 use futures_util::FutureExt;
 use minidump_unwind::{FrameSymbolizer, FrameWalker, SymbolFile, SymbolProvider};
 use proptest::prelude::*;
-use workshop::{Workshop, cache, lines, told, unwind};
+use workshop::{Reading as _, cache, lines, told, unwind};
 
 const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
 /// Addresses that generated files speak of.

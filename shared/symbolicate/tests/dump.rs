@@ -8,10 +8,11 @@ mod workshop;
 use std::collections::HashMap;
 
 use epitaph_symbolicate::Provider;
+use epitaph_test_services::Workshop;
 use minidump::Minidump;
 use minidump_processor::ProcessState;
 use minidump_unwind::{FrameTrust, StackFrame, SymbolProvider, Symbolizer, string_symbol_supplier};
-use workshop::{Workshop, lines, sym, unwind};
+use workshop::{Reading as _, lines, sym, unwind};
 
 /// What one frame says.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ mod workshop;
 
 use epitaph_crash_model::{Address, Frame, Trust};
 use epitaph_symbolicate::{DebugId, Provider, debug_ids, symbolicate_frames};
-use workshop::Workshop;
+use epitaph_test_services::Workshop;
+use workshop::Reading as _;
 
 const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
 /// `inner` is inlined into `crash`, from 14 to 18; `caller` ends with a call that does not return.

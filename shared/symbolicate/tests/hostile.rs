@@ -6,8 +6,9 @@ mod workshop;
 use std::fs;
 
 use epitaph_symbolicate::{CacheKind, Limits, Quality, SymbolError, Worth, convert, identify};
+use epitaph_test_services::{Target, Workshop};
 use proptest::prelude::*;
-use workshop::{Target, Workshop, addresses, cache, lines};
+use workshop::{Reading as _, addresses, cache, lines};
 
 const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
 

@@ -1,10 +1,8 @@
 //! What files are, and what they are good for.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail")]
 
-mod workshop;
-
 use epitaph_symbolicate::{DebugFile, FileNote, Format, identify};
-use workshop::{Target, Workshop};
+use epitaph_test_services::{Target, Workshop};
 
 fn one(workshop: &Workshop, name: &str) -> DebugFile {
     let path = workshop.path(name);

@@ -6,7 +6,8 @@ mod workshop;
 use std::{fs, path::Path};
 
 use epitaph_symbolicate::{CacheKind, Converted, Limits, Quality, Worth, convert, identify};
-use workshop::{Target, Workshop, addresses, lines, plain, told, unwind};
+use epitaph_test_services::{Target, Workshop};
+use workshop::{Reading as _, addresses, lines, plain, told, unwind};
 
 /// That the lines of the program are there: `inner` in `outer` in `crash_here`.
 fn has_the_lines(converted: &Converted) {

@@ -10,7 +10,8 @@ use epitaph_crash_model::ProjectId;
 use epitaph_symbolicate::{
     DebugId, Description, DiskCache, Freshness, Provider, Store, StoredFile, SymFile, SymbolError,
 };
-use workshop::{Workshop, told};
+use epitaph_test_services::Workshop;
+use workshop::{Reading as _, told};
 
 const ID: &str = "5A9832E5287241C1838ED98914E9B7FF1";
 const PROJECT: ProjectId = ProjectId::FIRST;

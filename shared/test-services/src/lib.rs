@@ -1,5 +1,6 @@
 //! For tests: the services that Epitaph talks to, really running on this machine. Each is started on a port that was
-//! free, belongs to the test that started it, and ends with it. And work that is cut off half-way.
+//! free, belongs to the test that started it, and ends with it. Work that is cut off half-way. And
+//! debug files, built on the spot.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -14,6 +15,7 @@ mod installed;
 mod postgres;
 mod python;
 mod service;
+mod workshop;
 
 pub use crate::{
     aws::{AWS_REGION, Aws, environment_of},
@@ -22,4 +24,5 @@ pub use crate::{
     postgres::{Pooler, Postgres},
     python::{Python, python},
     service::{Service, free_port},
+    workshop::{Target, Workshop},
 };
