@@ -7,7 +7,7 @@ use crate::{
     error::BenchError,
     load,
     place::{Place, PlaceArguments},
-    record, soak, stats, surge,
+    record, soak, stats, surge, symbols,
 };
 
 /// Measures Epitaph. Each bench prints its section of RESULTS.md and keeps it; run from the root of the repository.
@@ -38,6 +38,8 @@ enum Bench {
     Stats(stats::Arguments),
     /// Ready crashes into the catalog at a steady rate, while facts are sealed and pages are read; fails where an aim is missed.
     Record(record::Arguments),
+    /// From a dump to functions and lines, where debug information is large; fails where an aim is missed.
+    Symbols(symbols::Arguments),
     /// Everything, one after another; writes RESULTS.md.
     All(all::Arguments),
 }
@@ -55,6 +57,7 @@ pub(crate) fn run() -> Result<String, BenchError> {
         Bench::Cost(arguments) => cost::run(&arguments, &place),
         Bench::Stats(arguments) => stats::run(&arguments, &place),
         Bench::Record(arguments) => record::run(&arguments, &place),
+        Bench::Symbols(arguments) => symbols::run(&arguments, &place),
         Bench::All(arguments) => all::run(&arguments, &place),
     }
 }

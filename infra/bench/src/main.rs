@@ -26,6 +26,7 @@ mod stand_in;
 mod statistics;
 mod stats;
 mod surge;
+mod symbols;
 
 use std::{error::Error, process::ExitCode};
 

@@ -119,6 +119,11 @@ impl Server {
         Ok(Self { child, address, started, started_at, stderr })
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens, or will.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

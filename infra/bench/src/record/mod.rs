@@ -38,6 +38,7 @@ use crate::{
 };
 
 pub(crate) const NAME: &str = "record";
+const DOCUMENT: &str = "RECORDING.md";
 /// A recorder that is slower than this many times what was planned is not waited for.
 const PATIENCE: f64 = 3.0;
 
@@ -175,6 +176,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
     drop(progress);
     let text = told::section(arguments, place, &all, missing);
     place.results.keep_section(NAME, &text)?;
+    place.results.write(DOCUMENT, &told::document(&text))?;
     match told::missed(arguments, &all) {
         missed if missed.is_empty() => Ok(text),
         missed => {

@@ -58,6 +58,13 @@ pub(super) fn section(arguments: &Arguments, place: &Place, all: &[Seen], missin
     text
 }
 
+/// The section as a document of its own.
+pub(super) fn document(section: &str) -> String {
+    format!(
+        "# Recording\n\nWritten by `cargo run --release -p epitaph-bench -- record`, with `--postgres` for PostgreSQL.\n\n{section}"
+    )
+}
+
 fn row(sample: &Sample) -> String {
     format!(
         "| {:.0} | {} | {} | {} | {} | {:.1} MiB | {} | {:.0} MiB |\n",
