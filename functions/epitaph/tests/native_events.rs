@@ -18,8 +18,11 @@ const DWARFDUMP: &[&str] = &["llvm-dwarfdump", "llvm-dwarfdump-14", "llvm-dwarfd
 const READELF: &[&str] = &["llvm-readelf", "llvm-readelf-14", "llvm-readelf-16", "llvm-readelf-19"];
 /// Where the program lies in the memory of the game.
 const BASE: u64 = 0x7000_0010_0000;
-/// Addresses are asked for at this distance.
-const STEP: usize = 4;
+/// The bytes of an instruction, at least: addresses are asked for at this distance.
+const X86: u64 = 1;
+const ARM64: u64 = 4;
+/// Of one function.
+const MOST: u64 = 60;
 
 /// A function, the last part of its file's name, and the line.
 type Place = (String, String, u64);
@@ -49,12 +52,13 @@ fn start(workshop: &Workshop, file: &str, function: &str) -> u64 {
     u64::from_str_radix(line.unwrap().split(' ').next().unwrap(), 16).unwrap()
 }
 
-/// All addresses of a function at a distance from each other, and their places.
-fn all_of(workshop: &Workshop, file: &str, function: &str) -> Vec<(u64, Vec<Place>)> {
+/// All addresses of a function at a distance from each other, and their places. What fills the gap behind it has no line.
+fn all_of(workshop: &Workshop, file: &str, function: &str, distance: u64) -> Vec<(u64, Vec<Place>)> {
     let start = start(workshop, file, function);
-    let addresses = (start..).step_by(STEP).map(|address| (address, places(workshop, file, address)));
-    let within = |places: &[Place]| places.last().is_some_and(|place| place.0 == function);
-    addresses.take_while(|(_, places)| within(places)).take(100).collect()
+    let addresses = (0..MOST).map(|number| start + number * distance);
+    let addresses = addresses.map(|address| (address, places(workshop, file, address)));
+    let within = |places: &[Place]| places.last().is_some_and(|place| place.0 == function && place.2 > 0);
+    addresses.take_while(|(_, places)| within(places)).collect()
 }
 
 async fn event(server: &Server, event: &Value) -> Value {
@@ -71,9 +75,9 @@ async fn event(server: &Server, event: &Value) -> Value {
 }
 
 /// An event whose frames are at these addresses of an image, the first one innermost.
-fn crash_at(addresses: &[u64], image: &Value) -> Value {
+fn crash_at(addresses: &[u64], distance: u64, image: &Value) -> Value {
     // Frames but the innermost name the instruction to which they will return, which lies behind the call.
-    let call = |(index, address): (usize, &u64)| BASE + address + if index == 0 { 0 } else { STEP as u64 };
+    let call = |(index, address): (usize, &u64)| BASE + address + if index == 0 { 0 } else { distance };
     let mut frames: Vec<Value> = addresses
         .iter()
         .enumerate()
@@ -88,10 +92,10 @@ fn crash_at(addresses: &[u64], image: &Value) -> Value {
 }
 
 /// Uploads what is at `upload`, posts an event with frames all over `file`, and compares what is told of each.
-async fn are_the_same(workshop: &Workshop, file: &str, upload: &Path, image: Value) {
-    let (house, mut places) = (House::new(), all_of(workshop, file, "crash_here"));
+async fn are_the_same(workshop: &Workshop, distance: u64, file: &str, upload: &Path, image: Value) {
+    let (house, mut places) = (House::new(), all_of(workshop, file, "crash_here", distance));
     assert!(places.len() > 2 && places.iter().any(|(_, places)| places.len() == 3), "{places:?}");
-    places.extend(all_of(workshop, file, "caller"));
+    places.extend(all_of(workshop, file, "caller", distance));
     let server = house.serve();
     let arguments = ["symbols", "upload", "--project", "1", "--server", &server.url];
     let mut command = house.command(&arguments);
@@ -99,7 +103,7 @@ async fn are_the_same(workshop: &Workshop, file: &str, upload: &Path, image: Val
     assert!(uploaded.status.success(), "{}", String::from_utf8_lossy(&uploaded.stderr));
 
     let addresses: Vec<u64> = places.iter().map(|(address, _)| *address).collect();
-    let crash = event(&server, &crash_at(&addresses, &image)).await;
+    let crash = event(&server, &crash_at(&addresses, distance, &image)).await;
     let frames = crash["threads"][0]["frames"].as_array().unwrap();
     let told: Vec<Place> =
         frames.iter().map(|frame| named(&frame["function"], &frame["file"], &frame["line"])).collect();
@@ -137,7 +141,7 @@ async fn an_events_frames_in_a_linux_program_have_its_lines() {
     let debug_id = uuid(&swapped(&build_id(&workshop, "game")));
     let image = json!({"type": "elf", "debug_id": debug_id, "code_file": "/opt/game/game",
         "image_addr": format!("0x{BASE:x}"), "image_size": 65536});
-    are_the_same(&workshop, "game", &workshop.path("game"), image).await;
+    are_the_same(&workshop, X86, "game", &workshop.path("game"), image).await;
 }
 
 #[tokio::test]
@@ -150,12 +154,12 @@ async fn an_events_frames_in_an_android_library_have_its_lines() {
     let image = json!({"type": "elf", "code_id": build_id(&workshop, "libgame.so"),
         "code_file": "/data/app/com.example.game/lib/arm64/libgame.so",
         "image_addr": format!("0x{BASE:x}"), "image_size": 262_144});
-    are_the_same(&workshop, "libgame.so", &workshop.path("libgame.so"), image).await;
+    are_the_same(&workshop, ARM64, "libgame.so", &workshop.path("libgame.so"), image).await;
 }
 
 #[tokio::test]
 async fn an_events_frames_in_a_mac_library_have_the_lines_of_its_dsym() {
-    for target in [Target::MacArm64, Target::MacX64] {
+    for (target, distance) in [(Target::MacArm64, ARM64), (Target::MacX64, X86)] {
         let workshop = Workshop::new();
         if workshop.build(target).is_none() || workshop.run(SYMBOLIZER, "--version").is_none() {
             return;
@@ -165,6 +169,6 @@ async fn an_events_frames_in_a_mac_library_have_the_lines_of_its_dsym() {
         let debug_id = told.split_whitespace().nth(1).unwrap();
         let image = json!({"type": "macho", "debug_id": debug_id, "code_file": "/private/var/Game.app/game.dylib",
             "image_addr": format!("0x{BASE:x}"), "image_vmaddr": "0x0", "image_size": 65536});
-        are_the_same(&workshop, file, &workshop.path("game.dSYM"), image).await;
+        are_the_same(&workshop, distance, file, &workshop.path("game.dSYM"), image).await;
     }
 }
