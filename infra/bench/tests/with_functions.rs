@@ -6,6 +6,7 @@ mod support;
 
 use std::{fs, path::PathBuf};
 
+use epitaph_test_dumps::crash::{compile_what_crashes, dump_of};
 use epitaph_test_services::left_out;
 use serde_json::Value;
 use support::House;
@@ -104,4 +105,41 @@ fn a_backlog_becomes_crashes_and_a_bill() {
     let results = house.succeed(&["all", "--join"]);
     assert!(results.contains("## From report to crash") && results.contains("## Cost"), "{results}");
     assert_eq!(fs::read_to_string(house.results().join("RESULTS.md")).unwrap(), results);
+}
+
+#[test]
+fn a_dump_becomes_a_crash_with_the_lines_of_the_program_that_was_uploaded() {
+    let Some(house) = house(&["epitaph"]) else { return };
+    let program = house.folder().join("crashing-game");
+    compile_what_crashes(&["-O0", "-g", "-fno-omit-frame-pointer", "-Wl,--build-id"], &program);
+    fs::write(house.folder().join("crash.dmp"), dump_of(&program)).unwrap();
+    let told = house.succeed(&[
+        "symbols",
+        "--program",
+        "crashing-game",
+        "--dump",
+        "crash.dmp",
+        "--rounds",
+        "2",
+        "--walks",
+        "0",
+    ]);
+    let seen = last_record(&house, "symbols");
+    // `load_level` in `start_game` in `main`.
+    assert_eq!(seen["named"], 3, "{seen}");
+    assert_eq!(seen["warm"].as_array().unwrap().len(), 2, "{seen}");
+    for memory in ["memory_converting", "memory_cold", "memory_warm", "memory_at_rest"] {
+        assert!(seen[memory]["private"].as_u64() < seen[memory]["resident"].as_u64(), "{seen}");
+    }
+    assert!(told.contains("3 frames of the crashing thread have a function and a line"), "{told}");
+    assert_eq!(fs::read_to_string(house.results().join("SYMBOLS.md")).unwrap().matches(&told).count(), 1);
+}
+
+#[test]
+fn each_program_needs_the_dump_of_its_crash() {
+    let said = House::new().fail(&["symbols", "--program", "a", "--program", "b", "--dump", "c"]);
+    assert!(
+        said.contains("2 programs and 1 dumps were given; expected a --dump for each --program"),
+        "{said}"
+    );
 }

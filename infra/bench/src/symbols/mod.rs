@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// How many dumps are posted, one after another, when all is warm.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How often `minidump-stackwalk` walks the dump.
+    /// How often `minidump-stackwalk` walks the dump; 0 leaves it out.
     #[arg(long, default_value_t = 5)]
     walks: usize,
 }
@@ -49,8 +49,7 @@ struct Seen {
     program: String,
     bytes: u64,
     dump_bytes: u64,
-    /// Seconds until the file had been sent, and from then on until it was converted.
-    uploading: f64,
+    /// Seconds until the file had been sent and converted.
     converting: f64,
     memory_converting: Memory,
     /// Milliseconds from dump to crash.
@@ -75,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Result<String, BenchE
     }
     let mut records = place.results.records(NAME)?;
     records.add(&place.machine)?;
-    let others = Others::find();
+    let others = Others::find().filter(|_| arguments.walks > 0);
     let progress = Progress::new(arguments.program.len() as u64);
     let mut all = Vec::new();
     for (program, dump) in arguments.program.iter().zip(&arguments.dump) {
@@ -114,9 +113,8 @@ fn measure(
     let watch = Watch::begin(running.process());
     let begun = Instant::now();
     house.upload(&running, program)?;
-    let uploading = begun.elapsed().as_secs_f64();
     running.wait_for_symbols(bytes)?;
-    let converting = begun.elapsed().as_secs_f64() - uploading;
+    let converting = begun.elapsed().as_secs_f64();
     let memory_converting = watch.end().map_err(BenchError::Own)?;
     running.stop();
 
@@ -139,7 +137,6 @@ fn measure(
         program: program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         bytes,
         dump_bytes: given.len() as u64,
-        uploading,
         converting,
         memory_converting,
         cold: cold.took,

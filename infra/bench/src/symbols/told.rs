@@ -28,7 +28,7 @@ pub(super) fn section(arguments: &Arguments, place: &Place, all: &[Seen]) -> Str
     text.push_str("\n### Aims\n\n");
     if all.iter().any(|seen| seen.beside.is_none()) {
         text.push_str(
-            "Nothing was measured beside it: `dump_syms` or `minidump-stackwalk` is not on the path (`cargo install dump_syms minidump-stackwalk`). ",
+            "Nothing was measured beside it: that takes `dump_syms` and `minidump-stackwalk` on the path (`cargo install dump_syms minidump-stackwalk`). ",
         );
     }
     text.push_str(if missed.is_empty() { "All are met.\n" } else { "Some are missed.\n\n" });
@@ -46,12 +46,11 @@ pub(super) fn document(section: &str) -> String {
 
 fn program(seen: &Seen) -> String {
     let mut text = format!(
-        "\n### {}, {:.0} MiB\n\nSent in {:.1} s, and converted in {:.1} s more. Of the {:.1} MiB dump {} frames of the crashing thread \
+        "\n### {}, {:.0} MiB\n\nSent and converted in {:.1} s. Of the {:.1} MiB dump {} frames of the crashing thread \
          have a function and a line{}.\n\n\
          | what | time | memory, private | memory, all | times the time of warm |\n| --- | ---: | ---: | ---: | ---: |\n",
         seen.program,
         mib(seen.bytes),
-        seen.uploading,
         seen.converting,
         mib(seen.dump_bytes),
         seen.named,
@@ -70,8 +69,7 @@ fn program(seen: &Seen) -> String {
             mib(memory.resident)
         )
     };
-    let millis = (seen.uploading + seen.converting) * 1000.0;
-    text.push_str(&row("upload and conversion", millis, seen.memory_converting));
+    text.push_str(&row("upload and conversion", seen.converting * 1000.0, seen.memory_converting));
     text.push_str(&row("at rest", f64::NAN, seen.memory_at_rest));
     text.push_str(&row("cold", seen.cold, seen.memory_cold));
     text.push_str(&row("warm, median", warm, seen.memory_warm));
