@@ -125,13 +125,17 @@ fn a_dump_becomes_a_crash_with_the_lines_of_the_program_that_was_uploaded() {
         "0",
     ]);
     let seen = last_record(&house, "symbols");
-    // `load_level` in `start_game` in `main`.
-    assert_eq!(seen["named"], 3, "{seen}");
+    // `load_level` in `start_game` in `main`. How many more depends on what looks like a return address below `main`.
+    let named = seen["named"].as_u64().unwrap();
+    assert!(named >= 3, "{seen}");
     assert_eq!(seen["warm"].as_array().unwrap().len(), 2, "{seen}");
     for memory in ["memory_converting", "memory_cold", "memory_warm", "memory_at_rest"] {
         assert!(seen[memory]["private"].as_u64() < seen[memory]["resident"].as_u64(), "{seen}");
     }
-    assert!(told.contains("3 frames of the crashing thread have a function and a line"), "{told}");
+    assert!(
+        told.contains(&format!("{named} frames of the crashing thread have a function and a line")),
+        "{told}"
+    );
     assert_eq!(fs::read_to_string(house.results().join("SYMBOLS.md")).unwrap().matches(&told).count(), 1);
 }
 
