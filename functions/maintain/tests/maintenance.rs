@@ -168,15 +168,15 @@ async fn sealing_ends_although_crashes_are_recorded_faster_than_they_are_sealed(
     let few = Sealing { enough: 3, most: 4, ..Sealing::default() };
     let maintenance = house.maintenance_sealing(house.catalog.clone(), few);
     let recording = async {
-        for _ in 0.. {
+        for _ in 0..2_000 {
             house.record_only(CrashId::new()).await;
         }
     };
     let done = tokio::select! {
         done = maintenance.run() => done.unwrap(),
-        () = recording => unreachable!("it goes on for as long as facts are sealed"),
+        () = recording => panic!("facts are sealed for as long as crashes are recorded"),
     };
-    assert_eq!(done.sealed, 20);
+    assert!(done.sealed >= 20, "those that were there: {}", done.sealed);
 }
 
 #[tokio::test]
