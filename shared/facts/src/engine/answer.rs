@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use epitaph_crash_model::{ProjectId, SignatureId, Timestamp};
+use epitaph_crash_model::{IssueNumber, ProjectId, SignatureId, Timestamp};
 
 use super::{
     beside::{self, Share},
@@ -147,7 +147,8 @@ impl Sources {
         for entry in lines {
             let mut entry = entry?;
             if let Some((signature, rest)) = split_value(&entry.key) {
-                entry.key = [self.issue_key(project, signature.as_deref()).as_slice(), rest].concat();
+                let issue = self.issue_of(project, signature.as_deref());
+                entry.key = [issue_key(issue).as_slice(), rest].concat();
             }
             sorter.push(entry)?;
         }
@@ -160,12 +161,9 @@ impl Sources {
         self.question.projects.first().copied().filter(|_| by_issue)
     }
 
-    fn issue_key(&self, project: ProjectId, signature: Option<&[u8]>) -> Vec<u8> {
-        let id = signature.and_then(|bytes| bytes.try_into().ok()).map(SignatureId::from_bytes);
-        let issue = id.and_then(|id| self.signatures.issue(project, id)).map(|issue| issue.to_string());
-        let mut key = Vec::new();
-        push_value(&mut key, issue.as_deref().map(str::as_bytes));
-        key
+    fn issue_of(&self, project: ProjectId, signature: Option<&[u8]>) -> Option<IssueNumber> {
+        let id = signature.and_then(|bytes| bytes.try_into().ok()).map(SignatureId::from_bytes)?;
+        self.signatures.issue(project, id)
     }
 
     fn score(&self, here: &Entry, there: Option<&Entry>, all: (&Entry, &Entry)) -> f64 {
@@ -175,9 +173,9 @@ impl Sources {
         };
         match self.question.order {
             Order::Count => here.count as f64,
-            Order::Users => here.users.as_ref().map_or(0.0, |users| users.estimate() as f64),
-            Order::LastSeen => here.seen.map_or(f64::NEG_INFINITY, |(_, last)| last as f64),
-            Order::FirstSeen => here.seen.map_or(f64::NEG_INFINITY, |(first, _)| first as f64),
+            Order::Users => here.users() as f64,
+            Order::LastSeen => here.seen().map_or(f64::NEG_INFINITY, |(_, last)| last as f64),
+            Order::FirstSeen => here.seen().map_or(f64::NEG_INFINITY, |(first, _)| first as f64),
             Order::Value => 0.0,
             Order::OverRepresented => beside().difference.0,
             Order::Change => {
@@ -197,14 +195,9 @@ impl Sources {
             Some(project) => self.signatures_of(project, &collected)?,
         };
         let wanted = Arc::new(wanted);
-        let streams = self.selection.iter().map(|partial| {
-            Box::new(Wanted {
-                lines: partial.parts(Some(Arc::clone(&wanted))),
-                wanted: Arc::clone(&wanted),
-                next: 0,
-            }) as Stream
-        });
-        for entry in self.by_issue(Merge::new(streams.collect()))? {
+        let parts = |partial: &Partial| Box::new(partial.parts(Some(Arc::clone(&wanted)))) as Stream;
+        let streams = self.selection.iter().map(parts).collect();
+        for entry in self.by_issue(Merge::new(streams))? {
             let entry = entry?;
             let Some((_, rest)) = split_value(&entry.key) else { continue };
             let (row, part) = entry.key.split_at(entry.key.len() - rest.len());
@@ -215,19 +208,29 @@ impl Sources {
         Ok(collected.into_iter().map(|(key, parts)| (key, parts.finish(dimension))).collect())
     }
 
-    /// The keys of the signatures whose issues are among these rows.
+    /// The keys of the signatures whose issues are among these rows, ascending.
     fn signatures_of(
         &self,
         project: ProjectId,
         rows: &BTreeMap<Vec<u8>, Collected>,
     ) -> Result<Vec<Vec<u8>>, FactsError> {
-        let streams = self.selection.iter().map(|partial| Box::new(partial.brief_rows()) as Stream).collect();
+        let is_row = |issue: Option<IssueNumber>| rows.contains_key(&issue_key(issue));
         let mut wanted = Vec::new();
+        if !is_row(None) {
+            for signature in self.signatures.of_issues(project, |issue| is_row(Some(issue))) {
+                let mut key = Vec::new();
+                push_value(&mut key, Some(signature.as_bytes()));
+                wanted.push(key);
+            }
+            wanted.sort_unstable();
+            return Ok(wanted);
+        }
+        // Which signatures have no issue is known only from where they are.
+        let streams = self.selection.iter().map(|partial| Box::new(partial.rows()) as Stream).collect();
         for entry in Merge::new(streams) {
             let entry = entry?;
-            let issue =
-                split_value(&entry.key).map(|(signature, _)| self.issue_key(project, signature.as_deref()));
-            if issue.is_some_and(|issue| rows.contains_key(&issue)) {
+            let signature = split_value(&entry.key);
+            if signature.is_some_and(|(signature, _)| is_row(self.issue_of(project, signature.as_deref()))) {
                 wanted.push(entry.key);
             }
         }
@@ -235,34 +238,11 @@ impl Sources {
     }
 }
 
-/// Only the lines whose keys begin with one of some keys. Both ascend, and no key is the beginning of another.
-struct Wanted<L> {
-    lines: L,
-    wanted: Arc<Vec<Vec<u8>>>,
-    next: usize,
-}
-
-impl<L: Iterator<Item = Result<Entry, FactsError>>> Iterator for Wanted<L> {
-    type Item = Result<Entry, FactsError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = match self.lines.next()? {
-                Ok(entry) => entry,
-                Err(error) => return Some(Err(error)),
-            };
-            while self
-                .wanted
-                .get(self.next)
-                .is_some_and(|key| *key < entry.key && !entry.key.starts_with(key))
-            {
-                self.next += 1;
-            }
-            if self.wanted.get(self.next)?.as_slice() <= entry.key.as_slice() {
-                return Some(Ok(entry));
-            }
-        }
-    }
+fn issue_key(issue: Option<IssueNumber>) -> Vec<u8> {
+    let issue = issue.map(|issue| issue.to_string());
+    let mut key = Vec::new();
+    push_value(&mut key, issue.as_deref().map(str::as_bytes));
+    key
 }
 
 /// The parts of a row while they come, ascending.
@@ -330,14 +310,14 @@ fn text_of(dimension: &Dimension, key: &[u8]) -> Option<String> {
 }
 
 fn totals(entry: &Entry, measures: Measures) -> Totals {
-    let users = || entry.users.as_ref().map_or(0, |users| users.estimate());
+    let release = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     Totals {
         count: entry.count,
         crashes: entry.crashes,
-        users: measures.users.then(users),
-        first_seen: entry.seen.map(|(first, _)| Timestamp::from_millis(first)),
-        last_seen: entry.seen.map(|(_, last)| Timestamp::from_millis(last)),
-        first_release: entry.releases.as_ref().map(|(first, _)| first.clone()),
-        last_release: entry.releases.as_ref().map(|(_, last)| last.clone()),
+        users: measures.users.then(|| entry.users()),
+        first_seen: entry.seen().map(|(first, _)| Timestamp::from_millis(first)),
+        last_seen: entry.seen().map(|(_, last)| Timestamp::from_millis(last)),
+        first_release: entry.releases().map(|(first, _)| release(first)),
+        last_release: entry.releases().map(|(_, last)| release(last)),
     }
 }

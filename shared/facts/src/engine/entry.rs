@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
+
 use super::users::Distinct;
 use crate::version;
 
@@ -11,49 +13,85 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
     pub(crate) count: u64,
     pub(crate) crashes: u64,
+    /// Of rows; most lines are of parts, and have none.
+    pub(crate) details: Option<Box<Details>>,
+}
+
+/// What is measured of rows only.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Details {
     /// When the first and the last report were received.
     pub(crate) seen: Option<(i64, i64)>,
     /// The first and the last release.
-    pub(crate) releases: Option<(String, String)>,
-    pub(crate) users: Option<Box<Distinct>>,
+    pub(crate) releases: Option<(Bytes, Bytes)>,
+    pub(crate) users: Option<Distinct>,
 }
 
 impl Entry {
-    /// Adds what was measured of other facts of the same key.
-    pub(crate) fn absorb(&mut self, other: Entry) {
-        self.count = self.count.saturating_add(other.count);
-        self.crashes = self.crashes.saturating_add(other.crashes);
-        self.seen = match (self.seen, other.seen) {
-            (Some((first, last)), Some((also, too))) => Some((first.min(also), last.max(too))),
-            (seen, also) => seen.or(also),
-        };
-        self.releases = match (self.releases.take(), other.releases) {
-            (Some((first, last)), Some((also, too))) => {
-                let first = if earlier(&also, &first).is_lt() { also } else { first };
-                Some((first, if earlier(&too, &last).is_gt() { too } else { last }))
-            }
-            (releases, also) => releases.or(also),
-        };
-        match (&mut self.users, other.users) {
-            (Some(users), Some(others)) => users.absorb(*others),
-            (users, others) => *users = users.take().or(others),
+    /// What lines of one key say together. It holds on to nothing that they were read from, so lines that are kept do not
+    /// keep whole blocks.
+    pub(crate) fn united(lines: &mut [Entry]) -> Entry {
+        let key = lines.first_mut().map(|first| std::mem::take(&mut first.key)).unwrap_or_default();
+        let sum = |number: fn(&Entry) -> u64| lines.iter().map(number).fold(0, u64::saturating_add);
+        let details = lines.iter().filter_map(|line| line.details.as_deref());
+        Entry {
+            key,
+            count: sum(|line| line.count),
+            crashes: sum(|line| line.crashes),
+            details: details.clone().next().map(|_| Box::new(Details::united(details))),
         }
+    }
+
+    pub(crate) fn seen(&self) -> Option<(i64, i64)> {
+        self.details.as_ref()?.seen
+    }
+
+    pub(crate) fn releases(&self) -> Option<&(Bytes, Bytes)> {
+        self.details.as_ref()?.releases.as_ref()
+    }
+
+    /// How many users, about.
+    pub(crate) fn users(&self) -> u64 {
+        let users = self.details.as_ref().and_then(|details| details.users.as_ref());
+        users.map_or(0, Distinct::estimate)
     }
 
     /// About what it takes in memory.
     pub(crate) fn memory(&self) -> usize {
+        let details = self.details.as_ref().map_or(0, |details| details.memory());
+        std::mem::size_of::<Self>() + self.key.len() + details
+    }
+}
+
+impl Details {
+    fn united<'a>(all: impl Iterator<Item = &'a Details> + Clone) -> Self {
+        let seen = all.clone().filter_map(|one| one.seen);
+        let releases = all.clone().filter_map(|one| one.releases.as_ref());
+        let first = releases.clone().map(|(first, _)| first).min_by(|a, b| earlier(a, b));
+        let last = releases.map(|(_, last)| last).max_by(|a, b| earlier(a, b));
+        let users = all.filter_map(|one| one.users.as_ref());
+        let copied = |name: &Bytes| Bytes::copy_from_slice(name);
+        Self {
+            seen: seen.reduce(|(first, last), (also, too)| (first.min(also), last.max(too))),
+            releases: first.zip(last).map(|(first, last)| (copied(first), copied(last))),
+            users: users.clone().next().map(|_| Distinct::union(users)),
+        }
+    }
+
+    fn memory(&self) -> usize {
         let releases = self.releases.as_ref().map_or(0, |(first, last)| first.len() + last.len());
-        let users = self.users.as_ref().map_or(0, |users| users.memory());
-        std::mem::size_of::<Self>() + self.key.len() + releases + users
+        let users = self.users.as_ref().map_or(0, |users| users.as_bytes().len());
+        std::mem::size_of::<Self>() + releases + users
     }
 }
 
 /// The order of releases: of versions, and of equal ones by their letters.
-pub(crate) fn earlier(left: &str, right: &str) -> Ordering {
+pub(crate) fn earlier(left: &[u8], right: &[u8]) -> Ordering {
     if left == right {
         return Ordering::Equal;
     }
-    version::compare(left, right).then_with(|| left.cmp(right))
+    let [one, other] = [left, right].map(String::from_utf8_lossy);
+    version::compare(&one, &other).then_with(|| left.cmp(right))
 }
 
 /// Appends a value to a key. Keys sort as their values do, one after the other, a missing value first; the key of some

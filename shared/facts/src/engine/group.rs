@@ -5,10 +5,11 @@
 
 use std::{borrow::Cow, collections::BTreeSet, io::Write};
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    entry::{Entry, earlier, push_value},
+    entry::{Details, Entry, earlier, push_value},
     partial::PartialWriter,
     select,
     users::{Coupon, Distinct, coupon_of},
@@ -46,6 +47,12 @@ impl Shape {
         fields.extend(measures.releases.then_some(Field::Column(Column::Release)));
         fields.extend(measures.users.then_some(Field::Column(Column::User)));
         fields
+    }
+
+    /// About the bytes that the counts of so many rows take: most are of users.
+    pub(crate) fn expected_bytes(&self, rows: usize) -> usize {
+        let users = if self.measures.users { rows * size_of::<Coupon>() } else { 0 };
+        (64 << 10) + users + users / 4
     }
 }
 
@@ -256,31 +263,28 @@ struct Releases<'a> {
     coded: &'a Coded,
     /// The place of each code in the order.
     ranks: Vec<u32>,
-    order: Vec<u32>,
+    /// Their names, in the order.
+    names: Vec<Bytes>,
 }
 
 impl<'a> Releases<'a> {
     fn of(table: &'a Table) -> Option<Self> {
         let coded = table.coded(&Field::Column(Column::Release))?;
-        let text = |code: u32| String::from_utf8_lossy(coded.values.get(code).unwrap_or_default());
+        let name = |code: u32| coded.values.get(code).unwrap_or_default();
         let mut order: Vec<u32> = (0..coded.values.none()).collect();
-        order.sort_unstable_by(|a, b| earlier(&text(*a), &text(*b)));
+        order.sort_unstable_by(|a, b| earlier(name(*a), name(*b)));
         let mut ranks = vec![0; order.len()];
         for (rank, code) in (0..).zip(&order) {
             if let Some(place) = ranks.get_mut(*code as usize) {
                 *place = rank;
             }
         }
-        Some(Self { coded, ranks, order })
+        let names = order.iter().map(|code| Bytes::copy_from_slice(name(*code))).collect();
+        Some(Self { coded, ranks, names })
     }
 
     fn rank_at(&self, row: usize) -> Option<u32> {
         self.ranks.get(self.coded.codes.at(row) as usize).copied()
-    }
-
-    fn text(&self, rank: u32) -> Option<String> {
-        let value = self.coded.values.get(*self.order.get(rank as usize)?)?;
-        Some(String::from_utf8_lossy(value).into_owned())
     }
 }
 
@@ -387,15 +391,18 @@ impl Groups<'_> {
     fn told(&self, seen: &Seen, crashes: u64, users: Option<Distinct>) -> Entry {
         let received = self.measured.table.received();
         let moment = |row: u32| received.get(row as usize).copied();
-        let release = |rank: u32| self.measured.releases.as_ref()?.text(rank);
-        let has_times = self.measured.measures.seen;
+        let release = |rank: u32| self.measured.releases.as_ref()?.names.get(rank as usize).cloned();
+        let measures = self.measured.measures;
+        let details = || Details {
+            seen: measures.seen.then(|| moment(seen.first).zip(moment(seen.last))).flatten(),
+            releases: release(seen.earliest).zip(release(seen.latest)),
+            users,
+        };
         Entry {
             key: Vec::new(),
             count: seen.count,
             crashes,
-            seen: has_times.then(|| moment(seen.first).zip(moment(seen.last))).flatten(),
-            releases: release(seen.earliest).zip(release(seen.latest)),
-            users: users.map(Box::new),
+            details: (measures != Measures::default()).then(|| Box::new(details())),
         }
     }
 }
@@ -436,12 +443,14 @@ impl OfGroups {
     }
 
     fn of(&self, group: usize) -> Distinct {
-        Distinct::of(self.coupons_of(group).to_vec())
+        Distinct::of(self.coupons_of(group))
     }
 
     fn all(&self) -> Distinct {
-        let coupons = (0..self.starts.len()).flat_map(|group| self.coupons_of(group));
-        Distinct::of(coupons.copied().collect())
+        let groups: Vec<&[Coupon]> = (0..self.starts.len()).map(|group| self.coupons_of(group)).collect();
+        let held: usize = groups.iter().map(|group| group.len()).sum();
+        // Where each row has a user there are no gaps between the groups.
+        if held == self.coupons.len() { Distinct::of(&self.coupons) } else { Distinct::of(&groups.concat()) }
     }
 }
 

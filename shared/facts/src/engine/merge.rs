@@ -23,13 +23,15 @@ pub(crate) struct Merge {
     /// n are 2 n and 2 n + 1, and stream s is at node s + the number of streams.
     tree: Vec<usize>,
     failed: Option<FactsError>,
+    /// Lines of one key: the room of those before.
+    alike: Vec<Entry>,
 }
 
 impl Merge {
     pub(crate) fn new(streams: Vec<Stream>) -> Self {
         let number = streams.len();
         let heads = std::iter::repeat_with(|| None).take(number).collect();
-        let mut merge = Self { streams, heads, tree: vec![0; number], failed: None };
+        let mut merge = Self { streams, heads, tree: vec![0; number], failed: None, alike: Vec::new() };
         (0..number).for_each(|stream| merge.advance(stream));
         // Who won at each node; streams themselves at the leaves.
         let mut winners: Vec<usize> = (0..number).chain(0..number).collect();
@@ -110,13 +112,17 @@ impl Iterator for Merge {
             self.heads.fill_with(|| None);
             return Some(Err(error));
         }
-        let mut entry = self.take()?;
-        while self.first().and_then(|first| self.head(first)).is_some_and(|head| head.key == entry.key) {
-            if let Some(more) = self.take() {
-                entry.absorb(more);
-            }
+        let mut alike = std::mem::take(&mut self.alike);
+        alike.clear();
+        alike.push(self.take()?);
+        while let Some(head) = self.first().and_then(|first| self.head(first))
+            && alike.first().is_some_and(|line| line.key == head.key)
+        {
+            alike.extend(self.take());
         }
-        Some(Ok(entry))
+        let united = Entry::united(&mut alike);
+        self.alike = alike;
+        Some(Ok(united))
     }
 }
 
@@ -151,11 +157,11 @@ impl Sorter {
     fn unite(&mut self) {
         let mut lines = std::mem::take(&mut self.lines);
         lines.sort_by(|a, b| a.key.cmp(&b.key));
-        for entry in lines {
-            match self.lines.last_mut() {
-                Some(last) if last.key == entry.key => last.absorb(entry),
-                _ => self.lines.push(entry),
-            }
+        for alike in lines.chunk_by_mut(|a, b| a.key == b.key) {
+            self.lines.push(match alike {
+                [one] => std::mem::take(one),
+                more => Entry::united(more),
+            });
         }
         self.bytes = self.lines.iter().map(Entry::memory).sum();
     }

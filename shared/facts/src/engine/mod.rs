@@ -55,7 +55,8 @@ pub struct EngineOptions {
     /// What the directory of partial answers may take, in bytes.
     pub cache_bytes: u64,
     /// What parts of segments may take in memory at once, as they are fetched and as they are counted, in bytes. With
-    /// less than a row group takes, row groups are counted one after the other.
+    /// less than a row group takes, row groups are counted one after the other. A quarter as much again is for what was
+    /// counted of them; the rest of that goes to disk.
     pub held_bytes: usize,
     /// What the indexes of segments may take in memory, in bytes.
     pub index_bytes: usize,
@@ -100,6 +101,8 @@ struct Shared {
     /// In KiB.
     holding: Semaphore,
     most_held: u32,
+    /// Room for the counts of row groups until those of their segment are put together, in KiB.
+    counted: Arc<Semaphore>,
 }
 
 /// What answering took so far.
@@ -126,6 +129,7 @@ impl Engine {
             computing: Semaphore::new(options.threads.max(1)),
             holding: Semaphore::new(held as usize),
             most_held: held,
+            counted: Arc::new(Semaphore::new(held as usize / 4)),
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -18,11 +18,16 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 
-use super::{entry::Entry, users::Distinct};
+use super::{
+    entry::{Details, Entry},
+    users::Distinct,
+};
 use crate::FactsError;
 
 const MAGIC: [u8; 8] = *b"EPFACTS1";
-const BLOCK: usize = 32 << 10;
+/// From how many bytes on a block of rows ends, and one of parts. An answer has a few rows of many, so of most parts it
+/// needs none.
+const BLOCKS: [usize; 2] = [32 << 10, 8 << 10];
 /// The most bytes that a block may claim to have.
 const MOST: usize = 64 << 20;
 
@@ -53,7 +58,7 @@ impl<W: Write> PartialWriter<W> {
         Ok(Self {
             out,
             written: MAGIC.len() as u64,
-            block: Vec::with_capacity(BLOCK + 4096),
+            block: Vec::with_capacity(BLOCKS[0] + 4096),
             before: Vec::new(),
             places: [Vec::new(), Vec::new()],
             section: 0,
@@ -72,21 +77,12 @@ impl<W: Write> PartialWriter<W> {
         put_bytes(&mut self.block, rest);
         put(&mut self.block, entry.count);
         put(&mut self.block, entry.crashes);
-        let has = [entry.seen.is_some(), entry.releases.is_some(), entry.users.is_some()];
-        self.block.push(has.iter().rev().fold(0, |flags, has| flags << 1 | u8::from(*has)));
-        if let Some((first, last)) = entry.seen {
-            self.block.extend_from_slice(&first.to_le_bytes());
-            self.block.extend_from_slice(&last.to_le_bytes());
-        }
-        if let Some((first, last)) = &entry.releases {
-            put_bytes(&mut self.block, first.as_bytes());
-            put_bytes(&mut self.block, last.as_bytes());
-        }
-        if let Some(users) = &entry.users {
-            put_bytes(&mut self.block, &users.to_bytes());
+        match &entry.details {
+            Some(details) => put_details(&mut self.block, details),
+            None => self.block.push(0),
         }
         self.before.clone_from(&entry.key);
-        if self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
+        if self.block.len() >= BLOCKS[self.section] { self.flush() } else { Ok(()) }
     }
 
     /// All rows are written; parts follow.
@@ -200,12 +196,8 @@ impl Partial {
         Lines::new(self.clone(), 0, None)
     }
 
-    /// The lines of rows without their users and releases, which are most of what there is to read.
-    pub(crate) fn brief_rows(&self) -> Lines {
-        Lines { brief: true, ..self.rows() }
-    }
-
-    /// The lines of parts; where `wanted` is given, at least those whose keys begin with one of these, which ascend.
+    /// The lines of parts; where `wanted` is given, those whose keys begin with one of these. They ascend, and none is the
+    /// beginning of another.
     pub(crate) fn parts(&self, wanted: Option<Arc<Vec<Vec<u8>>>>) -> Lines {
         Lines::new(self.clone(), 1, wanted)
     }
@@ -300,7 +292,7 @@ pub(crate) struct Lines {
     partial: Partial,
     section: usize,
     wanted: Option<Arc<Vec<Vec<u8>>>>,
-    brief: bool,
+    next_wanted: usize,
     next_block: usize,
     block: Bytes,
     key: Vec<u8>,
@@ -308,11 +300,12 @@ pub(crate) struct Lines {
 
 impl Lines {
     fn new(partial: Partial, section: usize, wanted: Option<Arc<Vec<Vec<u8>>>>) -> Self {
-        Self { partial, section, wanted, brief: false, next_block: 0, block: Bytes::new(), key: Vec::new() }
+        let (block, key) = (Bytes::new(), Vec::new());
+        Self { partial, section, wanted, next_wanted: 0, next_block: 0, block, key }
     }
 
     /// Whether a block may hold a wanted line.
-    fn is_wanted(&self, block: usize) -> bool {
+    fn may_hold_wanted(&self, block: usize) -> bool {
         let Some(wanted) = &self.wanted else { return true };
         let places = self.partial.places.get(self.section).map(Vec::as_slice).unwrap_or_default();
         let Some((_, first)) = places.get(block) else { return true };
@@ -325,21 +318,36 @@ impl Lines {
         }
     }
 
-    fn read(&mut self) -> Result<Option<Entry>, FactsError> {
-        while self.block.is_empty() {
-            let places = self.partial.places.get(self.section).map(Vec::as_slice).unwrap_or_default();
-            let Some((place, _)) = places.get(self.next_block) else { return Ok(None) };
-            if self.is_wanted(self.next_block) {
-                self.block = self.partial.store.block(*place)?;
-                self.key.clear();
-            }
-            self.next_block += 1;
+    /// Whether the line that was read last is wanted.
+    fn is_wanted(&mut self) -> bool {
+        let Some(wanted) = &self.wanted else { return true };
+        let is_behind = |key: &Vec<u8>| *key < self.key && !self.key.starts_with(key);
+        while wanted.get(self.next_wanted).is_some_and(is_behind) {
+            self.next_wanted += 1;
         }
-        let mut input = &self.block[..];
-        let entry = take_entry(&mut input, &mut self.key, self.brief);
-        let read = self.block.len() - input.len();
-        self.block.advance(read);
-        entry.map(Some).ok_or_else(|| self.partial.store.damaged())
+        wanted.get(self.next_wanted).is_some_and(|key| self.key.starts_with(key))
+    }
+
+    fn read(&mut self) -> Result<Option<Entry>, FactsError> {
+        loop {
+            while self.block.is_empty() {
+                let places = self.partial.places.get(self.section).map(Vec::as_slice).unwrap_or_default();
+                let Some((place, _)) = places.get(self.next_block) else { return Ok(None) };
+                if self.may_hold_wanted(self.next_block) {
+                    self.block = self.partial.store.block(*place)?;
+                    self.key.clear();
+                }
+                self.next_block += 1;
+            }
+            let mut input = &self.block[..];
+            let line = take_line(&self.block, &mut input, &mut self.key);
+            let read = self.block.len() - input.len();
+            self.block.advance(read);
+            let line = line.ok_or_else(|| self.partial.store.damaged())?;
+            if self.is_wanted() {
+                return Ok(Some(Entry { key: self.key.clone(), ..line }));
+            }
+        }
     }
 }
 
@@ -351,34 +359,46 @@ impl Iterator for Lines {
     }
 }
 
-fn take_entry(input: &mut &[u8], key: &mut Vec<u8>, brief: bool) -> Option<Entry> {
+/// The line that `input` begins with, a part of `block`. Its key replaces that of the line before.
+fn take_line(block: &Bytes, input: &mut &[u8], key: &mut Vec<u8>) -> Option<Entry> {
     let shared = usize::try_from(take(input)?).ok().filter(|shared| *shared <= key.len())?;
     key.truncate(shared);
     key.extend_from_slice(take_bytes(input)?);
     let (count, crashes) = (take(input)?, take(input)?);
     let (flags, rest) = input.split_first()?;
     *input = rest;
+    let details = if *flags == 0 { None } else { Some(Box::new(take_details(block, input, *flags)?)) };
+    Some(Entry { key: Vec::new(), count, crashes, details })
+}
+
+/// A byte that says what there is, and what there is.
+fn put_details(out: &mut Vec<u8>, details: &Details) {
+    let has = [details.seen.is_some(), details.releases.is_some(), details.users.is_some()];
+    out.push(has.iter().rev().fold(0, |flags, has| flags << 1 | u8::from(*has)));
+    if let Some((first, last)) = details.seen {
+        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&last.to_le_bytes());
+    }
+    if let Some((first, last)) = &details.releases {
+        put_bytes(out, first);
+        put_bytes(out, last);
+    }
+    if let Some(users) = &details.users {
+        put_bytes(out, users.as_bytes());
+    }
+}
+
+fn take_details(block: &Bytes, input: &mut &[u8], flags: u8) -> Option<Details> {
     let mut time = || {
         let (bytes, rest) = input.split_first_chunk::<8>()?;
         *input = rest;
         Some(i64::from_le_bytes(*bytes))
     };
     let seen = if flags & 1 != 0 { Some((time()?, time()?)) } else { None };
-    let releases = if flags & 2 != 0 { Some((take_bytes(input)?, take_bytes(input)?)) } else { None };
-    let users = if flags & 4 != 0 { Some(take_bytes(input)?) } else { None };
-    if brief {
-        return Some(Entry { key: key.clone(), count, crashes, seen, ..Entry::default() });
-    }
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let releases = match releases {
-        Some((first, last)) => Some((text(first)?, text(last)?)),
-        None => None,
-    };
-    let users = match users {
-        Some(users) => Some(Box::new(Distinct::from_bytes(users)?)),
-        None => None,
-    };
-    Some(Entry { key: key.clone(), count, crashes, seen, releases, users })
+    let mut bytes = || Some(block.slice_ref(take_bytes(input)?));
+    let releases = if flags & 2 != 0 { Some((bytes()?, bytes()?)) } else { None };
+    let users = if flags & 4 != 0 { Some(Distinct::from_bytes(bytes()?)?) } else { None };
+    Some(Details { seen, releases, users })
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {

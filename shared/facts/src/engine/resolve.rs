@@ -43,6 +43,16 @@ impl Signatures {
         self.projects.get(&project)?.get(&signature)?.issue
     }
 
+    /// The signatures that are known to be of such issues.
+    pub(crate) fn of_issues(
+        &self,
+        project: ProjectId,
+        is_one: impl Fn(IssueNumber) -> bool,
+    ) -> impl Iterator<Item = SignatureId> {
+        let known = self.projects.get(&project).into_iter().flatten();
+        known.filter(move |(_, known)| known.issue.is_some_and(&is_one)).map(|(signature, _)| *signature)
+    }
+
     /// The filter that asks only for what facts hold, and selects the same of one project's.
     pub(crate) fn resolve(&self, project: ProjectId, filter: &Filter) -> Filter {
         let parts = |parts: &[Filter]| parts.iter().map(|part| self.resolve(project, part)).collect();

@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use bytes::Bytes;
 use epitaph_crash_model::{Fact, ProjectId, Timestamp};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    Effort, Engine, Snapshot,
-    cache::{Cache, Unfinished},
+    Effort, Engine, Shared, Snapshot,
+    cache::Unfinished,
     group::{self, Shape},
     is_of,
     merge::{Merge, Stream},
@@ -29,8 +31,6 @@ const SPANS: usize = 8;
 /// From up to so many segments an answer is made without their spans when any of them was not counted before: a question
 /// that is asked once need not wait for what serves it when it is asked again.
 const UNITED_LATER: usize = 64;
-/// Counts of a row group that take more than this go to disk until they are merged.
-const MOST_IN_MEMORY: usize = 1 << 20;
 /// Changes when partial answers of before are of no use.
 const FORMAT: &str = "1";
 
@@ -206,10 +206,10 @@ impl Selection {
         fields.retain(|field| !table.has(field));
         let fetched = group.fetch(&self.engine.shared.bucket, &fields, &rows).await?;
         effort.bytes.fetch_add(fetched.bytes, Ordering::Relaxed);
-        let (shape, cache) = (Arc::clone(&self.shape), Arc::clone(&self.engine.shared.cache));
+        let (shape, engine) = (Arc::clone(&self.shape), self.engine.clone());
         let count = move || {
             group.decode(&fetched, &fields, &rows, &mut table)?;
-            count(&table, &rows, &shape, &cache).map(Some)
+            count(&table, &rows, &shape, &engine.shared).map(Some)
         };
         self.engine.compute(count).await
     }
@@ -233,7 +233,7 @@ impl Selection {
             projects.into_iter().map(|project| (project, self.asked(project, snapshot))).collect();
         effort.rows.fetch_add(snapshot.recent.len() as u64, Ordering::Relaxed);
         let (recent, shape, period) = (Arc::clone(&snapshot.recent), Arc::clone(&self.shape), self.period);
-        let cache = Arc::clone(&self.engine.shared.cache);
+        let engine = self.engine.clone();
         self.engine
             .compute(move || {
                 let mut partials = Vec::new();
@@ -250,7 +250,7 @@ impl Selection {
                         let table = Table::of_facts(facts, &fields);
                         let rows = asked.test.rows(&table);
                         if !rows.is_empty() {
-                            partials.push(count(&table, &rows, &shape, &cache)?.partial()?);
+                            partials.push(count(&table, &rows, &shape, &engine.shared)?.partial()?);
                         }
                     }
                 }
@@ -349,31 +349,36 @@ fn asked_of(group: &RowGroup, test: &Test, period: Period) -> Option<BTreeSet<Fi
     Some(fields)
 }
 
-/// The counts of one table.
+/// The counts of one table: in memory as long as there is room for them, else on disk.
 enum Counted {
-    Memory(bytes::Bytes),
+    Memory { bytes: Bytes, _room: OwnedSemaphorePermit },
     Disk(Unfinished),
 }
 
 impl Counted {
     fn partial(&self) -> Result<Partial, FactsError> {
         match self {
-            Counted::Memory(bytes) => Partial::in_memory(bytes.clone()),
+            Counted::Memory { bytes, .. } => Partial::in_memory(bytes.clone()),
             Counted::Disk(unfinished) => unfinished.open(),
         }
     }
 }
 
-fn count(table: &Table, rows: &Rows, shape: &Shape, cache: &Cache) -> Result<Counted, FactsError> {
-    let mut writer = PartialWriter::new(Vec::new())?;
+fn count(table: &Table, rows: &Rows, shape: &Shape, shared: &Shared) -> Result<Counted, FactsError> {
+    let mut writer = PartialWriter::new(Vec::with_capacity(shape.expected_bytes(rows.count())))?;
     group::write(table, rows, shape, &mut writer)?;
-    let bytes = writer.finish()?;
-    if bytes.len() <= MOST_IN_MEMORY {
-        return Ok(Counted::Memory(bytes.into()));
+    let mut bytes = writer.finish()?;
+    bytes.shrink_to_fit();
+    let kib = u32::try_from(bytes.capacity().div_ceil(1 << 10)).unwrap_or(u32::MAX);
+    // Nobody waits for this room: whoever has some keeps it until other row groups are counted.
+    match Arc::clone(&shared.counted).try_acquire_many_owned(kib) {
+        Ok(room) => Ok(Counted::Memory { bytes: bytes.into(), _room: room }),
+        Err(_) => {
+            let unfinished = shared.cache.begin();
+            unfinished.write(&bytes)?;
+            Ok(Counted::Disk(unfinished))
+        }
     }
-    let unfinished = cache.begin();
-    unfinished.write(&bytes)?;
-    Ok(Counted::Disk(unfinished))
 }
 
 /// Writes what several partial answers say as one.

@@ -191,7 +191,7 @@ pub(super) fn fixed(leaf: &Leaf<'_>, chunk: &Arc<Chunk>, wanted: &Rows) -> Resul
     }
     let mut pages = pages(leaf, chunk)?;
     let width = width(leaf) as usize;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(if wanted.is_all() { leaf.rows * width } else { 0 });
     let mut codes = vec![u32::MAX; leaf.rows];
     for number in 0..leaf.pages.len() {
         let rows = leaf.rows_of(number);
