@@ -5,7 +5,14 @@ use std::cmp::Ordering;
 /// Compares texts as versions: `1.9` comes before `1.10`, `1.2-beta.1` before `1.2`, which equals `v1.2.0`, `game@1.2`
 /// and `1.2+build.7`. Any two texts can be compared, and equal does not mean the same text.
 pub fn compare(left: &str, right: &str) -> Ordering {
-    let (mut left, mut right) = (Tokens::of(left), Tokens::of(right));
+    let (left, right) = (Tokens::of(left), Tokens::of(right));
+    match (left.numbers(), right.numbers()) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        _ => by_tokens(left, right),
+    }
+}
+
+fn by_tokens(mut left: Tokens<'_>, mut right: Tokens<'_>) -> Ordering {
     let (mut here, mut there) = (left.next(), right.next());
     loop {
         let order = match (here, there) {
@@ -66,6 +73,18 @@ impl<'a> Tokens<'a> {
         let text = text.strip_prefix(['v', 'V']).filter(|rest| begins_with_digit(rest)).unwrap_or(text);
         let text = if begins_with_digit(text) { text.split('+').next().unwrap_or_default() } else { text };
         Self { rest: text, after_digit: false }
+    }
+
+    /// Up to four numbers with dots between them, as most versions are. Those that it does not say are zero.
+    fn numbers(&self) -> Option<[u32; 4]> {
+        let mut numbers = [0; 4];
+        let mut places = numbers.iter_mut();
+        for part in self.rest.split('.') {
+            let digits = part.bytes().map(|byte| byte.is_ascii_digit().then(|| u32::from(byte - b'0')));
+            let number = digits.reduce(|number, digit| number?.checked_mul(10)?.checked_add(digit?))?;
+            *places.next()? = number?;
+        }
+        Some(numbers)
     }
 
     fn next(&mut self) -> Token<'a> {
@@ -133,6 +152,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn versions_of_numbers_have_the_order_of_all(texts in proptest::collection::vec("v?[0-2]{0,2}([.][0-9]{1,11}){0,5}[.+]?", 2)) {
+            let [a, b] = [&texts[0], &texts[1]];
+            prop_assert_eq!(compare(a, b), by_tokens(Tokens::of(a), Tokens::of(b)));
+        }
+
         #[test]
         fn the_order_is_one(texts in proptest::collection::vec("[01a.@+v-]{0,8}", 3)) {
             let [a, b, c] = [&texts[0], &texts[1], &texts[2]];

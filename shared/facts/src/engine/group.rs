@@ -96,7 +96,10 @@ struct Axis<'a> {
 
 impl<'a> Axis<'a> {
     fn of(table: &'a Table, rows: &Rows, dimension: &Dimension) -> Self {
-        let coded = coded_of(table, rows, dimension);
+        if let Dimension::Time(bucket) = dimension {
+            return Self::of_steps(table.received(), rows, *bucket);
+        }
+        let coded = coded_of(table, dimension);
         let mut counts = vec![0_u32; coded.values.len() + 1];
         each_code(rows, &coded.codes, |_, code| {
             if let Some(count) = counts.get_mut(code) {
@@ -106,6 +109,32 @@ impl<'a> Axis<'a> {
         let has = |code: &u32| counts.get(*code as usize).is_some_and(|count| *count > 0);
         let order = coded.values.in_order((0..=coded.values.none()).filter(has));
         Self { coded, rows: counts, order }
+    }
+
+    /// Steps of time: their first moments, so written that they sort. Rows are sorted by time, but for those that are not
+    /// wanted, whose time may not have been read.
+    fn of_steps(received: &[i64], rows: &Rows, bucket: Bucket) -> Self {
+        let (mut starts, mut counts): (Vec<i64>, Vec<u32>) = (Vec::new(), Vec::new());
+        let mut codes = vec![0; received.len()];
+        let (mut end, mut step) = (i64::MIN, 0);
+        rows.for_each(|row| {
+            let (Some(moment), Some(code)) = (received.get(row), codes.get_mut(row)) else { return };
+            if *moment >= end {
+                let start = bucket.start_of(*moment);
+                end = start.saturating_add(bucket.millis());
+                step = u32::try_from(starts.len()).unwrap_or(u32::MAX);
+                starts.push(start);
+                counts.push(0);
+            }
+            *code = step;
+            if let Some(count) = counts.last_mut() {
+                *count += 1;
+            }
+        });
+        let values = Values::from_texts(starts.iter().map(|start| time_bytes(*start)));
+        let order = (0..values.none()).collect();
+        counts.push(0);
+        Self { coded: Cow::Owned(Coded { values, codes: Codes::Each(codes) }), rows: counts, order }
     }
 
     /// All rows have the same.
@@ -126,34 +155,14 @@ impl<'a> Axis<'a> {
     }
 }
 
-fn coded_of<'a>(table: &'a Table, rows: &Rows, dimension: &Dimension) -> Cow<'a, Coded> {
+fn coded_of<'a>(table: &'a Table, dimension: &Dimension) -> Cow<'a, Coded> {
     let missing = || Cow::Owned(Coded::missing());
     match dimension {
-        Dimension::Time(bucket) => Cow::Owned(in_steps(table.received(), rows, *bucket)),
         Dimension::Column(Column::Uptime) => {
             table.coded(&Field::of(dimension)).map_or_else(missing, |coded| Cow::Owned(in_classes(coded)))
         }
         _ => table.coded(&Field::of(dimension)).map_or_else(missing, Cow::Borrowed),
     }
-}
-
-/// Steps of time: their first moments, so written that they sort. Rows are sorted by time, but for those that are not
-/// wanted, whose time may not have been read.
-fn in_steps(received: &[i64], rows: &Rows, bucket: Bucket) -> Coded {
-    let mut starts: Vec<i64> = Vec::new();
-    let mut codes = vec![0; received.len()];
-    let mut end = i64::MIN;
-    rows.for_each(|row| {
-        let (Some(moment), Some(code)) = (received.get(row), codes.get_mut(row)) else { return };
-        if *moment >= end {
-            let start = bucket.start_of(*moment);
-            end = start.saturating_add(bucket.millis());
-            starts.push(start);
-        }
-        *code = u32::try_from(starts.len() - 1).unwrap_or(u32::MAX);
-    });
-    let values = Values::from_texts(starts.iter().map(|start| time_bytes(*start)));
-    Coded { values, codes: Codes::Each(codes) }
 }
 
 /// A moment, written so that it sorts.
@@ -469,8 +478,10 @@ fn write_parts<W: Write>(
         };
         rank(&of_first, first) * width + rank(&of_second, second)
     };
+    let mut entry = Entry::default();
     let mut write = |cell: usize, count: u64, crashes: u64| {
-        let mut entry = Entry { count, crashes, ..Entry::default() };
+        (entry.count, entry.crashes) = (count, crashes);
+        entry.key.clear();
         for (axis, rank) in [(first, cell / width), (second, cell % width)] {
             let code = axis.order.get(rank).copied().unwrap_or_default();
             push_value(&mut entry.key, axis.coded.values.get(code));
